@@ -1,0 +1,28 @@
+//! kiln: a self-hosted build farm for C and C++.
+//!
+//! `docs/ARCHITECTURE.md` has the map: which module does what, and what may import what.
+
+pub mod model;
+
+pub mod archive;
+pub mod builder;
+pub mod config;
+pub mod diagnostics;
+pub mod protocol;
+pub mod toolchain;
+
+pub mod artifact;
+pub mod auth;
+pub mod logs;
+pub mod queue;
+pub mod store;
+
+pub mod images;
+pub mod sandbox;
+pub mod source;
+
+pub mod agent;
+pub mod api;
+pub mod cli;
+pub mod client;
+pub mod server;

@@ -1,0 +1,29 @@
+//! The words of kiln as types: ids, revisions, builds, jobs and their transitions, recipes, limits.
+//!
+//! No I/O, no wall clock, no runtime: everything here can be tested by calling it. Values are
+//! parsed once, into these types, at the edge; the rest of the program does not validate again.
+
+mod clock;
+mod id;
+mod job;
+mod limits;
+mod log;
+mod name;
+mod outcome;
+mod principal;
+mod recipe;
+mod source;
+
+pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use id::{AgentId, BuildId, ClaimId, IdError, JobId};
+pub use job::{
+    Attempt, CancelReason, Finished, JobState, MAX_ATTEMPTS, Queued, Running, StateName,
+    TransitionError, Verdict,
+};
+pub use limits::{LimitError, Limits, LimitsRequest};
+pub use log::{Frame, FrameError, FrameKind, LogPosition, MAX_FRAME_BYTES, Stream};
+pub use name::{NameError, QueueName, StepName, ToolchainName};
+pub use outcome::{Cause, Outcome};
+pub use principal::{Permission, Principal};
+pub use recipe::{ArtifactRules, ArtifactWhen, Environment, Recipe, RecipeError, Step, StepKind};
+pub use source::{CommitId, CommitIdError, CommitInfo, RefName, RefNameError};
