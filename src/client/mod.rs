@@ -1,1 +1,5 @@
-//! (empty yet)
+//! Typed HTTP clients of kiln's own APIs.
+
+mod http;
+
+pub use http::{ClientError, Http};

@@ -1,1 +1,34 @@
-//! (empty yet)
+//! The shapes that cross the wire: the REST API for people and the agent API.
+//!
+//! Wire types are not domain types: they may gain fields without touching the model, unknown fields
+//! in requests are refused, and what a client sees is decided here and nowhere else.
+
+mod agent;
+mod artifacts;
+mod build;
+mod error;
+mod event;
+mod job;
+mod log;
+mod page;
+mod schema;
+mod submit;
+mod toolchain;
+
+pub use agent::{
+    AgentStatus, AgentView, AppendAnswer, ArtifactPart, ClaimRequest, Claimed, ClaimedSource,
+    FinishReport, LogEnd, PROTOCOL_VERSION, PlanReport, PresentToolchain, RegisterAnswer,
+    RegisterRequest, RenewAnswer, RenewRequest, StartReport, Work,
+};
+pub use artifacts::{ArtifactsSummary, CommitArtifacts, CommitJob};
+pub use build::{Build, BuildFilter, BuildState, CommitView, GitSource, Retry, Trigger};
+pub use error::{ErrorBody, ErrorEnvelope};
+pub use event::{Event, EventKind};
+pub use job::{
+    AttemptView, DiagnosticView, DiagnosticsView, Job, JobKind, JobSummary, SandboxView, StepView,
+    UsageView,
+};
+pub use log::{LogEvent, LogQuery, LogStreamEnd};
+pub use page::{DEFAULT_PAGE, MAX_PAGE, Page};
+pub use submit::{GitSubmission, SourceSubmission, StepSubmission, SubmitBuild};
+pub use toolchain::{AgentToolchain, ToolchainView};

@@ -1,0 +1,230 @@
+//! The agent API: what agents and servers say to each other under `/agent/v1`.
+//!
+//! Every message about a job names job and attempt in its path, and the token names the agent: that
+//! is the fence. Answer 409 with the code `stale_attempt` means: drop the work, say nothing more.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ArtifactsSummary, DiagnosticsView, SandboxView, UsageView};
+use crate::model::{
+    AgentId, BuildId, ClaimId, CommitId, CommitInfo, JobId, Limits, Recipe, RefName, Timestamp,
+    ToolchainName, Verdict,
+};
+
+/// The version of this protocol; a server refuses agents that speak an older one.
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// `POST /agent/v1/register`, with the enrollment token: an agent makes itself known.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegisterRequest {
+    /// A name for people; registering again under a name replaces the token.
+    pub name: String,
+    /// The protocol it speaks.
+    pub protocol: u32,
+    /// The agent's release.
+    pub version: String,
+}
+
+/// The agent's identity.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RegisterAnswer {
+    /// Its id.
+    pub agent: AgentId,
+    /// Its own token, shown once.
+    pub token: String,
+}
+
+/// What an agent is and has, told with every claim.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct AgentStatus {
+    /// Workers it may run at one time.
+    pub workers: u32,
+    /// Workers that run a job now.
+    pub busy: u32,
+    /// Its processor architecture, such as `x86_64`.
+    pub arch: String,
+    /// Cores of its engine.
+    pub cpus: u32,
+    /// Memory of its engine in bytes.
+    pub memory_bytes: u64,
+    /// Its container engine and version.
+    pub engine: String,
+    /// The toolchains whose images it has.
+    pub toolchains: Vec<PresentToolchain>,
+    /// The agent's release.
+    pub version: String,
+}
+
+/// A toolchain image that an agent has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct PresentToolchain {
+    /// The toolchain.
+    pub name: ToolchainName,
+    /// The image's id.
+    pub image: String,
+    /// Digest of what it was made from; empty for an image kiln did not make.
+    pub recipe_digest: String,
+    /// The compiler's full version.
+    pub compiler: String,
+}
+
+/// An agent as the REST API shows it.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct AgentView {
+    /// Its id.
+    pub id: AgentId,
+    /// Its name.
+    pub name: String,
+    /// When it was last heard of.
+    pub seen_at: Timestamp,
+    /// Whether it was heard of lately.
+    pub online: bool,
+    /// What it said it is and has.
+    pub status: AgentStatus,
+    /// The jobs it has now.
+    pub jobs: Vec<JobId>,
+}
+
+/// `POST /agent/v1/claim`: answer 200 with a job, or 204 if none came within `wait_ms`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClaimRequest {
+    /// The claim's id: repeating a claim whose answer was lost gives the same job.
+    pub claim: ClaimId,
+    /// How long to wait for a job, in milliseconds; the server caps it.
+    pub wait_ms: u64,
+    /// What the agent is and has: it gets only jobs whose toolchain it has.
+    pub status: AgentStatus,
+}
+
+/// A job that an agent got.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Claimed {
+    /// The job.
+    pub job: JobId,
+    /// Its build.
+    pub build: BuildId,
+    /// The attempt's number.
+    pub attempt: u32,
+    /// The lease, in milliseconds from now: renew well before it is over.
+    pub lease_ms: u64,
+    /// What to build.
+    pub source: ClaimedSource,
+    /// What to do.
+    pub work: Work,
+}
+
+/// The source of a job.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ClaimedSource {
+    /// The repository's URL, as the server normalized it.
+    pub url: String,
+    /// The ref it was resolved from: where to look if the remote gives out no bare commits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<RefName>,
+    /// The commit.
+    pub commit: CommitId,
+}
+
+/// What to do with the source.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Work {
+    /// Read the commit and report; no sandbox.
+    Plan {
+        /// What the submission said; the server merges it with what the plan reports.
+        submission: Box<Recipe>,
+    },
+    /// Build it.
+    Leg {
+        /// The toolchain.
+        toolchain: ToolchainName,
+        /// The recipe, repository and submission merged.
+        recipe: Box<Recipe>,
+        /// The bounds.
+        limits: Limits,
+    },
+}
+
+/// `POST …/renew`: answered when the job is to be cancelled, or after `wait_ms`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RenewRequest {
+    /// How long to wait for a cancel request, in milliseconds; the server caps it well below the
+    /// lease.
+    pub wait_ms: u64,
+}
+
+/// The lease is extended.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RenewAnswer {
+    /// The lease, in milliseconds from now.
+    pub lease_ms: u64,
+    /// Whether the job is to be ended now, as cancelled.
+    pub cancel: bool,
+}
+
+/// `POST …/start`: what the attempt runs in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StartReport {
+    /// The sandbox.
+    pub sandbox: SandboxView,
+}
+
+/// `POST …/log` takes frames in their wire form; this is the answer: how far the log reaches now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct LogEnd {
+    /// The number of the next frame.
+    pub seq: u64,
+    /// The next byte offset.
+    pub offset: u64,
+}
+
+/// The answer to an append.
+pub type AppendAnswer = LogEnd;
+
+/// `PUT …/artifacts/{part}` takes the archive, then its manifest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ArtifactPart {
+    /// `artifacts.tar.gz`.
+    Archive,
+    /// `manifest.json`.
+    Manifest,
+}
+
+/// Part of finishing a plan: what the commit says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanReport {
+    /// What the commit says of itself.
+    pub info: CommitInfo,
+    /// The text of `.kiln.toml`, if there is one.
+    pub recipe_file: Option<String>,
+    /// Whether something in the tree says how to build it, as the builder sees it; the sentence
+    /// for people if not. Irrelevant where steps are given.
+    pub no_choice: Option<String>,
+}
+
+/// `POST …/finish`: the attempt is over.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FinishReport {
+    /// How it ended.
+    pub verdict: Verdict,
+    /// One sentence for people; empty for a plain success.
+    pub message: String,
+    /// Where the log ends; answered with 409 `log_incomplete` and a `LogEnd` while something is
+    /// missing.
+    pub log_end: LogEnd,
+    /// What it used.
+    pub usage: UsageView,
+    /// What the compiler said.
+    pub diagnostics: Option<DiagnosticsView>,
+    /// What was kept: refused unless both parts were stored before.
+    pub artifacts: Option<ArtifactsSummary>,
+    /// What a plan found out; a plan's success needs it, a leg has none.
+    pub plan: Option<Box<PlanReport>>,
+}

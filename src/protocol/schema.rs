@@ -1,0 +1,47 @@
+//! OpenAPI schemas of the model's newtypes: strings with a format and an example.
+
+use std::borrow::Cow;
+
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, schema::Type},
+};
+
+use crate::model::{
+    AgentId, BuildId, CommitId, JobId, QueueName, RefName, StepName, Timestamp, ToolchainName,
+};
+
+macro_rules! text {
+    ($($type:ty: $name:literal, $format:expr, $example:literal, $about:literal;)*) => {$(
+        impl PartialSchema for $type {
+            fn schema() -> RefOr<Schema> {
+                let builder = ObjectBuilder::new()
+                    .schema_type(Type::String)
+                    .format($format)
+                    .description(Some($about))
+                    .examples([serde_json::json!($example)]);
+                RefOr::T(Schema::Object(builder.build()))
+            }
+        }
+
+        impl ToSchema for $type {
+            fn name() -> Cow<'static, str> {
+                Cow::Borrowed($name)
+            }
+        }
+    )*};
+}
+
+text! {
+    BuildId: "BuildId", None, "01KB0Q6M3V8W2T5XJ4C9ZR7HND", "A build's id (ULID).";
+    JobId: "JobId", None, "01KB0Q6M3V8W2T5XJ4C9ZR7HNE", "A job's id (ULID).";
+    AgentId: "AgentId", None, "01KB0Q6M3V8W2T5XJ4C9ZR7HNF", "An agent's id (ULID).";
+    CommitId: "CommitId", None, "0123456789abcdef0123456789abcdef01234567",
+        "A commit's id, 40 hexadecimal digits.";
+    RefName: "RefName", None, "main", "A branch, a tag or a full ref name.";
+    ToolchainName: "ToolchainName", None, "gcc:14", "A toolchain's name.";
+    QueueName: "QueueName", None, "default", "A queue's name.";
+    StepName: "StepName", None, "compile", "A step's name.";
+    Timestamp: "Timestamp", Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)),
+        "2026-11-23T14:14:41.005Z", "A point in time, UTC, RFC 3339 with milliseconds.";
+}
