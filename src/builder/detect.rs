@@ -193,13 +193,17 @@ fn example(name: &str, run: &str) -> String {
 
 /// A compiler call with the first sources of the tree.
 fn compile_line(listing: &Listing) -> String {
-    let (c, cxx): (Vec<&str>, Vec<&str>) = listing
-        .sources()
-        .filter(|path| !path.chars().any(char::is_control) && path.len() < 200)
-        .filter(|path| {
-            ["c", "cc", "cpp", "cxx"].iter().any(|end| path.ends_with(&format!(".{end}")))
-        })
-        .partition(|path| path.ends_with(".c"));
+    let mut c = Vec::new();
+    let mut cxx = Vec::new();
+    for path in listing.sources() {
+        if path.len() < 200 && !path.chars().any(char::is_control) {
+            match path.rsplit('.').next() {
+                Some("c") => c.push(path),
+                Some("cc" | "cpp" | "cxx") => cxx.push(path),
+                _ => {}
+            }
+        }
+    }
     let (compiler, sources) = match (c.is_empty(), cxx.is_empty()) {
         (true, true) => return "$CC -o program main.c".to_owned(),
         (false, _) => ("$CC", c),

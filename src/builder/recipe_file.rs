@@ -32,8 +32,8 @@ pub fn parse(bytes: &[u8]) -> Result<Recipe, Error> {
         return Err(Error::TooLarge { bytes: bytes.len(), most: MAX_RECIPE_BYTES });
     }
     let text = std::str::from_utf8(bytes).map_err(|error| {
-        let good = &bytes[..error.valid_up_to()];
-        Error::NotUtf8 { line: 1 + good.iter().filter(|&&b| b == b'\n').count() }
+        let good = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+        Error::NotUtf8 { line: Text(&good).line(good.len()) }
     })?;
     // Editors on Windows begin a file with a byte order mark; it says nothing.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -61,7 +61,7 @@ pub fn parse(bytes: &[u8]) -> Result<Recipe, Error> {
 }
 
 fn parsed<T: FromStr<Err: ToString>>(value: &Value<'_, '_>) -> Result<T, Error> {
-    value.string()?.parse().map_err(|error: T::Err| value.refused(error.to_string()))
+    value.string()?.parse().map_err(|error: T::Err| value.refused(&error))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "so that it can be given to Option::map")]
@@ -287,7 +287,7 @@ cpu_millis = 4000
             ("\n\n\"\\u001b[31m\" = 1", "line 3: unknown key `\\u{1b}[31m`"),
         ] {
             let error = parse(text.as_bytes()).unwrap_err().to_string();
-            assert!(error.contains(expected), "{:.80}: {error}", text);
+            assert!(error.contains(expected), "{text:.80}: {error}");
             assert!(error.starts_with(".kiln.toml") && error.len() < 600, "{error}");
         }
     }

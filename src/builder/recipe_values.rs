@@ -21,14 +21,14 @@ impl Text<'_> {
     /// The line, from 1, of a byte offset.
     pub(super) fn line(self, offset: usize) -> usize {
         let end = offset.min(self.0.len());
-        1 + self.0.as_bytes()[..end].iter().filter(|&&b| b == b'\n').count()
+        1 + self.0.bytes().take(end).filter(|&b| b == b'\n').count()
     }
 }
 
 /// A value, where it is, and what it is called.
 pub(super) struct Value<'a, 'i> {
     pub key: String,
-    pub value: &'a Spanned<DeValue<'i>>,
+    pub spanned: &'a Spanned<DeValue<'i>>,
     pub text: Text<'a>,
 }
 
@@ -36,19 +36,19 @@ pub(super) struct Value<'a, 'i> {
 pub(super) struct Table<'a, 'i> {
     prefix: String,
     line: usize,
-    table: &'a DeTable<'i>,
+    entries: &'a DeTable<'i>,
     text: Text<'a>,
 }
 
 impl<'a, 'i> Table<'a, 'i> {
     /// The root of the document.
     pub(super) fn root(table: &'a DeTable<'i>, text: Text<'a>) -> Self {
-        Self { prefix: String::new(), line: 1, table, text }
+        Self { prefix: String::new(), line: 1, entries: table, text }
     }
 
     /// Refuses every key that is not in `known`.
     pub(super) fn only(self, known: &[&str]) -> Result<Self, Error> {
-        for key in self.table.keys() {
+        for key in self.entries.keys() {
             if !known.contains(&key.get_ref().as_ref()) {
                 return Err(Error::UnknownKey {
                     line: self.text.line(key.span().start),
@@ -62,14 +62,14 @@ impl<'a, 'i> Table<'a, 'i> {
 
     /// The line of a key, if it is there.
     pub(super) fn line_of(&self, key: &str) -> Option<usize> {
-        let (key, _) = self.table.iter().find(|(known, _)| known.get_ref() == key)?;
+        let (key, _) = self.entries.iter().find(|(known, _)| known.get_ref() == key)?;
         Some(self.text.line(key.span().start))
     }
 
     /// The value of a key.
     pub(super) fn get(&self, key: &str) -> Option<Value<'a, 'i>> {
-        let value = self.table.get(key)?;
-        Some(Value { key: name(&self.prefix, key), value, text: self.text })
+        let spanned = self.entries.get(key)?;
+        Some(Value { key: name(&self.prefix, key), spanned, text: self.text })
     }
 
     /// The value of a key that must be there.
@@ -80,20 +80,20 @@ impl<'a, 'i> Table<'a, 'i> {
 
     /// Every key with its value.
     pub(super) fn each(&self) -> impl Iterator<Item = (String, Value<'a, 'i>)> {
-        self.table.iter().map(|(key, value)| {
+        self.entries.iter().map(|(key, spanned)| {
             let plain = key.get_ref().to_string();
-            (plain, Value { key: name(&self.prefix, key.get_ref()), value, text: self.text })
+            (plain, Value { key: name(&self.prefix, key.get_ref()), spanned, text: self.text })
         })
     }
 }
 
 impl<'a, 'i> Value<'a, 'i> {
     fn line(&self) -> usize {
-        self.text.line(self.value.span().start)
+        self.text.line(self.spanned.span().start)
     }
 
     fn wrong_type(&self, allowed: &'static str) -> Error {
-        let found = match self.value.get_ref() {
+        let found = match self.spanned.get_ref() {
             DeValue::String(_) => "a string",
             DeValue::Integer(_) => "an integer",
             DeValue::Float(_) => "a number with a fraction",
@@ -106,41 +106,46 @@ impl<'a, 'i> Value<'a, 'i> {
     }
 
     /// The error that this value is not accepted.
-    pub(super) fn refused(&self, problem: impl ToString) -> Error {
+    pub(super) fn refused(&self, problem: &(impl ToString + ?Sized)) -> Error {
         Error::Value { line: self.line(), key: self.key.clone(), problem: problem.to_string() }
     }
 
     /// A string.
     pub(super) fn string(&self) -> Result<&'a str, Error> {
-        self.value.get_ref().as_str().ok_or_else(|| self.wrong_type("a string"))
+        self.spanned.get_ref().as_str().ok_or_else(|| self.wrong_type("a string"))
     }
 
     /// True or false.
     pub(super) fn boolean(&self) -> Result<bool, Error> {
-        self.value.get_ref().as_bool().ok_or_else(|| self.wrong_type("true or false"))
+        self.spanned.get_ref().as_bool().ok_or_else(|| self.wrong_type("true or false"))
     }
 
     /// An integer that is not negative.
     pub(super) fn integer(&self) -> Result<u64, Error> {
         let integer =
-            self.value.get_ref().as_integer().ok_or_else(|| self.wrong_type("an integer"))?;
+            self.spanned.get_ref().as_integer().ok_or_else(|| self.wrong_type("an integer"))?;
         u64::from_str_radix(integer.as_str(), integer.radix())
             .map_err(|_| self.refused("must be between 0 and 18446744073709551615"))
     }
 
     /// A table.
     pub(super) fn table(&self) -> Result<Table<'a, 'i>, Error> {
-        let table = self.value.get_ref().as_table().ok_or_else(|| self.wrong_type("a table"))?;
-        Ok(Table { prefix: self.key.clone(), line: self.line(), table, text: self.text })
+        let entries =
+            self.spanned.get_ref().as_table().ok_or_else(|| self.wrong_type("a table"))?;
+        Ok(Table { prefix: self.key.clone(), line: self.line(), entries, text: self.text })
     }
 
     /// The items of a list; `allowed` says what the list is to be.
     pub(super) fn list(&self, allowed: &'static str) -> Result<Vec<Value<'a, 'i>>, Error> {
-        let list = self.value.get_ref().as_array().ok_or_else(|| self.wrong_type(allowed))?;
+        let list = self.spanned.get_ref().as_array().ok_or_else(|| self.wrong_type(allowed))?;
         Ok(list
             .iter()
             .enumerate()
-            .map(|(at, value)| Value { key: format!("{}[{at}]", self.key), value, text: self.text })
+            .map(|(at, spanned)| Value {
+                key: format!("{}[{at}]", self.key),
+                spanned,
+                text: self.text,
+            })
             .collect())
     }
 

@@ -63,9 +63,9 @@ pub(super) fn read(line: &str) -> Option<Diagnostic> {
 
 /// `file:12:3`, `file:12`, or a compiler's own name.
 fn split_place(place: &str) -> Option<(Option<&str>, Option<u32>, Option<u32>)> {
-    let number = |text: &str| match text.bytes().all(|b| b.is_ascii_digit()) {
-        true => text.parse::<u32>().ok(),
-        false => None,
+    let number = |text: &str| {
+        let digits = text.bytes().all(|b| b.is_ascii_digit());
+        digits.then(|| text.parse::<u32>().ok()).flatten()
     };
     if let Some((head, last)) = place.rsplit_once(':')
         && let Some(last) = number(last)

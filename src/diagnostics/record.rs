@@ -91,20 +91,23 @@ impl Diagnostics {
     /// A symptom of a bound is not taken into account: text can say anything, so the agent first
     /// compares `symptom` with what it observed itself.
     pub fn cause(&self, step: StepKind) -> Cause {
-        let kind = self.first_error.as_ref().map(|error| error.kind);
-        match (step, kind) {
-            (StepKind::Compile, Some(DiagnosticKind::Link)) => Cause::Link,
-            (StepKind::Compile, Some(DiagnosticKind::Configure)) | (StepKind::Configure, _) => {
-                Cause::Configure
-            }
-            (StepKind::Compile, _) => Cause::Compile,
-            (StepKind::Test, _) => Cause::Test,
-            (StepKind::Install, _) => Cause::Install,
+        match step {
+            StepKind::Configure => Cause::Configure,
+            StepKind::Test => Cause::Test,
+            StepKind::Install => Cause::Install,
+            StepKind::Compile => self.said().unwrap_or(Cause::Compile),
             // An explicit step with a name of its own, such as `all`, says only "command".
-            (StepKind::Command, Some(DiagnosticKind::Compile)) => Cause::Compile,
-            (StepKind::Command, Some(DiagnosticKind::Link)) => Cause::Link,
-            (StepKind::Command, Some(DiagnosticKind::Configure)) => Cause::Configure,
-            (StepKind::Command, _) => Cause::Command,
+            StepKind::Command => self.said().unwrap_or(Cause::Command),
+        }
+    }
+
+    /// What the tool that gave the first error does.
+    fn said(&self) -> Option<Cause> {
+        match self.first_error.as_ref()?.kind {
+            DiagnosticKind::Compile => Some(Cause::Compile),
+            DiagnosticKind::Link => Some(Cause::Link),
+            DiagnosticKind::Configure => Some(Cause::Configure),
+            DiagnosticKind::Build | DiagnosticKind::Command => None,
         }
     }
 

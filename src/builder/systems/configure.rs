@@ -35,7 +35,8 @@ pub(super) fn find(folder: Folder<'_>, wish: Wish<'_>) -> Option<Found> {
     run.push_str(&call(kind, &text));
     if let Some(host) = &wish.toolchain.configure_host {
         if autoconf || text.contains("--host") {
-            run.push_str(&format!(" --host={}", quote(host)));
+            run.push_str(" --host=");
+            run.push_str(&quote(host));
         }
         // zlib's way to say it, and that of others who took its script.
         env.insert("CHOST".to_owned(), host.clone());
@@ -44,10 +45,8 @@ pub(super) fn find(folder: Folder<'_>, wish: Wish<'_>) -> Option<Found> {
         step(StepKind::Configure, run),
         step(StepKind::Compile, format!("{}make", folder.enter())),
     ];
-    let mut because = match autoconf {
-        true => "there is a configure script made by autoconf".to_owned(),
-        false => "there is a configure script".to_owned(),
-    };
+    let maker = if autoconf { " made by autoconf" } else { "" };
+    let mut because = format!("there is a configure script{maker}");
     if wish.test {
         match test_target(folder) {
             Some(target) => {

@@ -21,7 +21,7 @@ pub(super) fn find(folder: Folder<'_>, wish: Wish<'_>) -> Option<Found> {
     let root = folder.text(name).unwrap_or_default();
     let mut make = format!("{}make", folder.enter());
     for (variable, value) in overrides(folder, &root, wish.toolchain) {
-        make.push_str(&format!(" {variable}={}", quote(&value)));
+        make.extend([" ", variable, "=", &quote(&value)]);
     }
     let mut because = format!("there is a {name}");
     let mut steps = vec![step(StepKind::Compile, make.clone())];

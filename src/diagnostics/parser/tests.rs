@@ -244,8 +244,11 @@ fn flags_are_counted_without_their_werror() {
     ] {
         assert_eq!(parse(line.as_bytes()).first_error.unwrap().flag.unwrap(), flag);
     }
-    let many: String = (0..1000).map(|n| format!("a.c:1:1: warning: x [-Wf{n}]\n")).collect();
-    let found = parse(many.as_bytes());
+    let mut parser = Parser::new();
+    for flag in 0..1000 {
+        parser.feed(format!("a.c:1:1: warning: x [-Wf{flag}]\n").as_bytes());
+    }
+    let found = parser.finish();
     assert_eq!((found.warnings, found.top_flags.len()), (1000, 10));
 }
 
@@ -256,6 +259,12 @@ fn lines_without_end_are_cut_and_do_not_hide_the_next() {
     output.resize(output.len() + (1 << 20), b'y');
     let found = parse(&output);
     assert_eq!((found.errors, found.first_error.unwrap().message.len()), (1, MAX_TEXT));
+}
+
+#[test]
+fn quoted_source_is_no_message() {
+    let found = parse(b"   12 |   puts(\"No space left on device\");\n");
+    assert_eq!(found, Diagnostics::default());
 }
 
 #[test]
