@@ -338,3 +338,32 @@ fn what_cannot_be_built_is_explained_with_an_example() {
         assert!(parsed.is_ok_and(|recipe| !recipe.steps.is_empty()), "{example}");
     }
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_tree_makes_it_panic(
+        paths in proptest::collection::vec("[a-c/.'\\- ]{0,6}(Makefile|configure|CMakeLists.txt|x.c|é)?", 0..12),
+        parts in proptest::collection::vec(
+            proptest::sample::select(vec![
+                "CC", "=", ":=", " ", "\n", "\t", "gcc", "$(", ")", "ifeq", "endif", "#!", "/env",
+                "project(", "echo configure", "\\\n", "test", ":", "#", "é",
+            ]),
+            0..40,
+        ),
+    ) {
+        let mut listing =
+            Listing::new(paths.into_iter().map(|path| (path.into_bytes(), FileKind::File)));
+        for path in listing.wanted_files() {
+            listing.add_contents(&path, parts.concat().into_bytes());
+        }
+        let _ = choose(&listing, &testing(), &mingw());
+    }
+}
+
+#[test]
+fn large_trees_are_looked_at_once() {
+    let paths = (0..50_000).map(|n| (format!("d{}/f{n}.c", n % 500).into_bytes(), FileKind::File));
+    let listing = Listing::new(paths);
+    assert!(listing.wanted_files().is_empty());
+    assert!(choose(&listing, &Recipe::default(), &clang()).is_err());
+}
