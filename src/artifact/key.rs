@@ -63,12 +63,7 @@ pub struct AttemptKey {
 
 impl AttemptKey {
     /// The place of an attempt's objects.
-    pub fn new(
-        revision: RevisionKey,
-        toolchain: &ToolchainName,
-        job: JobId,
-        attempt: u32,
-    ) -> Self {
+    pub fn new(revision: RevisionKey, toolchain: &ToolchainName, job: JobId, attempt: u32) -> Self {
         Self { revision, toolchain: toolchain.as_key(), job, attempt }
     }
 
@@ -157,10 +152,9 @@ mod tests {
         let commit = "0123456789abcdef0123456789abcdef01234567";
         let job = JobId::new(Timestamp::from_millis(5));
         let toolchain = "gcc:14".parse().unwrap();
-        for revision in [
-            RevisionKey::Commit(commit.parse().unwrap()),
-            RevisionKey::Tree(Digest::of(b"tree")),
-        ] {
+        for revision in
+            [RevisionKey::Commit(commit.parse().unwrap()), RevisionKey::Tree(Digest::of(b"tree"))]
+        {
             for name in ObjectName::ALL {
                 let key = AttemptKey::new(revision.clone(), &toolchain, job, 2).object(name);
                 assert_eq!(key.to_string().parse(), Ok(key.clone()));

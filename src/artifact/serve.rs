@@ -28,19 +28,22 @@ pub fn serve_file(
         .map(move |slice| part(store.clone(), archive.clone(), slice))
         .buffered(AHEAD);
     let Some(expected) = whole else { return Ok(parts.map_err(io::Error::other).boxed()) };
-    let checked = stream::try_unfold((parts.boxed(), Hasher::default()), move |(mut parts, mut hasher)| async move {
-        match parts.try_next().await.map_err(io::Error::other)? {
-            Some(part) => {
-                hasher.update(&part);
-                Ok(Some((part, (parts, hasher))))
+    let checked = stream::try_unfold(
+        (parts.boxed(), Hasher::default()),
+        move |(mut parts, mut hasher)| async move {
+            match parts.try_next().await.map_err(io::Error::other)? {
+                Some(part) => {
+                    hasher.update(&part);
+                    Ok(Some((part, (parts, hasher))))
+                }
+                None if hasher.finish() == expected => Ok(None),
+                None => {
+                    let problem = "the file's digest is not the one in the manifest";
+                    Err(io::Error::other(ArtifactError::Damaged(problem.to_owned())))
+                }
             }
-            None if hasher.finish() == expected => Ok(None),
-            None => {
-                let problem = "the file's digest is not the one in the manifest";
-                Err(io::Error::other(ArtifactError::Damaged(problem.to_owned())))
-            }
-        }
-    });
+        },
+    );
     Ok(checked.boxed())
 }
 
@@ -88,7 +91,8 @@ mod tests {
     async fn any_part_of_a_stored_file_is_served() {
         let (_folder, store) = store();
         let key = key(1, ObjectName::Archive);
-        let content: Vec<u8> = (0..5_000_000_u32).flat_map(|i| (i % 65_521).to_le_bytes()).collect();
+        let content: Vec<u8> =
+            (0..5_000_000_u32).flat_map(|i| (i % 65_521).to_le_bytes()).collect();
         let (archive, packed) = packed(&content[..5_000_000]);
         store.put_bytes(&key, archive.into()).await.unwrap();
         for entry in &packed.files {
@@ -106,7 +110,7 @@ mod tests {
     async fn damage_breaks_the_stream_off() {
         let (_folder, store) = store();
         let key = key(1, ObjectName::Archive);
-        let (mut archive, packed) = packed(&[7; 3_000_000]);
+        let (mut archive, packed) = packed(&vec![7; 3_000_000]);
         let mut lying = packed.files[0].clone();
         lying.sha256 = Digest::of(b"other");
         store.put_bytes(&key, archive.clone().into()).await.unwrap();

@@ -83,9 +83,8 @@ impl ArtifactStore {
         };
         std::fs::create_dir_all(folder).map_err(failed)?;
         let root = folder.canonicalize().map_err(failed)?;
-        let inner = LocalFileSystem::new_with_prefix(&root)?
-            .with_fsync(true)
-            .with_automatic_cleanup(true);
+        let inner =
+            LocalFileSystem::new_with_prefix(&root)?.with_fsync(true).with_automatic_cleanup(true);
         Ok(Self { inner: Arc::new(inner), root })
     }
 
@@ -131,8 +130,7 @@ impl ArtifactStore {
             }
             return Ok(Object { meta, bytes: futures_util::stream::empty().boxed() });
         }
-        let options =
-            GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
+        let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
         self.get_options(key, options).await
     }
 
@@ -262,7 +260,9 @@ pub(super) mod tests {
     }
 
     async fn collect(object: Object) -> Vec<u8> {
-        object.bytes.try_fold(Vec::new(), async |all, part| Ok([all, part.to_vec()].concat()))
+        object
+            .bytes
+            .try_fold(Vec::new(), async |all, part| Ok([all, part.to_vec()].concat()))
             .await
             .unwrap()
     }

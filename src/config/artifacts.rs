@@ -36,7 +36,9 @@ pub enum ArtifactRootError {
     #[error("the artifact repository's root is empty: give a path such as /var/lib/kiln/artifacts")]
     Empty,
     /// It is a URL of a service that this version cannot use.
-    #[error("{0}:// is not in this version: artifacts can only be kept in a local folder, give a path")]
+    #[error(
+        "{0}:// is not in this version: artifacts can only be kept in a local folder, give a path"
+    )]
     Scheme(String),
 }
 
