@@ -42,22 +42,25 @@ impl ArtifactError {
         }
     }
 
-    /// From an error that has an I/O error somewhere inside it.
+    /// From an error that may have an I/O error somewhere inside it.
     fn failed(error: &(dyn Error + 'static)) -> Self {
         let mut text = error.to_string();
         let mut source = Some(error);
         while let Some(inner) = source {
-            let full = inner.downcast_ref::<io::Error>().is_some_and(|io| {
+            let io = inner.downcast_ref::<io::Error>();
+            let full = |io: &io::Error| {
                 matches!(io.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-            });
-            if full {
+            };
+            if io.is_some_and(full) {
                 return Self::Full(inner.to_string());
             }
             let inner_text = inner.to_string();
             if !text.contains(&inner_text) {
                 text = format!("{text}: {inner_text}");
             }
-            source = inner.source();
+            // An I/O error that wraps another error names that one's source as its own.
+            let wrapped = io.and_then(io::Error::get_ref);
+            source = wrapped.map(|wrapped| wrapped as _).or_else(|| inner.source());
         }
         Self::Failed(text)
     }

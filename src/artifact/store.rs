@@ -238,7 +238,7 @@ pub(super) mod tests {
 
     pub(in crate::artifact) fn key(attempt: u32, name: ObjectName) -> Key {
         let revision = RevisionKey::Tree(Digest::of(b"r"));
-        let job = JobId::new(Timestamp::from_millis(1));
+        let job: JobId = "01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap();
         AttemptKey::new(revision, &"gcc:14".parse().unwrap(), job, attempt).object(name)
     }
 
