@@ -5,6 +5,7 @@
 
 mod error;
 mod key;
+mod manifest;
 mod serve;
 mod store;
 mod sweep;

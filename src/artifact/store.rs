@@ -1,7 +1,7 @@
 //! Objects in and out.
 //!
 //! Uploads are staged and published with their last byte; one that fails, or whose future is
-//! dropped, leaves nothing. The local backend syncs files and folders before it says "stored".
+//! dropped, leaves nothing (where publishing itself fails, a staging file that is swept). The local backend syncs files and folders before it says "stored".
 
 use std::{io, ops::Range, path::PathBuf, pin::Pin, sync::Arc};
 
@@ -99,9 +99,13 @@ impl ArtifactStore {
         let mut writer = BufWriter::with_capacity(store, key.path(), PART_BYTES)
             .with_max_concurrency(PARTS_AT_ONCE);
         match copy(&mut bytes, &mut writer, most).await {
-            Ok(stored) => Ok(stored),
+            Ok(stored) => {
+                writer.shutdown().await?;
+                Ok(stored)
+            }
             Err(error) => {
-                // The writer's drop cleans up too, but only this waits for it.
+                // The writer's drop cleans up too, but only this waits for it. (After `shutdown`
+                // it must not be called: that cleans up by itself.)
                 let _ = writer.abort().await;
                 Err(error)
             }
@@ -216,7 +220,6 @@ async fn copy(
         hasher.update(&chunk);
         writer.put(chunk).await?;
     }
-    writer.shutdown().await?;
     Ok(Stored { bytes: total, sha256: hasher.finish() })
 }
 
@@ -308,6 +311,20 @@ pub(super) mod tests {
             assert!(matches!(error, ArtifactError::TooLarge(_)));
             store.put_stream(&key, chunks(&[good]), good as u64).await.unwrap();
             assert!(store.delete(&key).await.unwrap());
+            assert_eq!(files(&store), [] as [PathBuf; 0]);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_upload_that_cannot_be_published_leaves_nothing_a_sweep_misses() {
+        let (_folder, store) = store();
+        let key = key(1, ObjectName::Archive);
+        let in_the_way = store.root.join(key.to_string()).join("folder");
+        std::fs::create_dir_all(in_the_way).unwrap();
+        for size in [5, 9 << 20] {
+            let error = store.put_stream(&key, chunks(&[size]), u64::MAX).await.unwrap_err();
+            assert!(matches!(error, ArtifactError::Failed(_)), "{error}");
+            store.sweep(|_| false, Timestamp::from_millis(i64::MAX)).await.unwrap();
             assert_eq!(files(&store), [] as [PathBuf; 0]);
         }
     }
