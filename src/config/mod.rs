@@ -1,1 +1,3 @@
-//! (empty yet)
+//! Settings, one section a file.
+
+pub mod artifacts;
