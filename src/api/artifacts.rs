@@ -69,8 +69,7 @@ async fn archive(
         _ => 0..meta.bytes,
     };
     let object = state.artifacts.get_range(&key, wanted).await?;
-    let mut response =
-        ranged::response(range, meta.bytes, |_| Body::from_stream(object.bytes));
+    let mut response = ranged::response(range, meta.bytes, |_| Body::from_stream(object.bytes));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/gzip"));
     headers.insert(header::CONTENT_DISPOSITION, attachment(&format!("{job}.tar.gz")));
@@ -139,14 +138,14 @@ async fn serve(
     headers: &HeaderMap,
 ) -> Result<Response, ApiError> {
     let missing = || ApiError::not_found("artifact", path);
-    let path = ArtifactPath::new(path.as_bytes()).map_err(|_| missing())?;
+    let path = path.parse::<ArtifactPath>().map_err(|_| missing())?;
     let key = key(state, job).await?;
     let manifest = read_manifest(state, &key).await?;
     let entry = manifest.file(&path).ok_or_else(missing)?;
     let tag = format!("\"{}\"", entry.sha256);
     let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     let tag = HeaderValue::try_from(tag).expect("a digest is a header value");
-    if known.is_some_and(|known| known.split(',').any(|known| known.trim().as_bytes() == tag)) {
+    if known.is_some_and(|known| known.split(',').any(|known| tag == known.trim())) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
     }
     let range = ranged::range(headers, entry.size)?;
@@ -171,9 +170,8 @@ fn file_response(
     let headers = response.headers_mut();
     let binary = HeaderValue::from_static("application/octet-stream");
     headers.insert(header::CONTENT_TYPE, binary);
-    let name = entry.path.to_string();
-    let name = name.rsplit('/').next().unwrap_or(&name);
-    headers.insert(header::CONTENT_DISPOSITION, attachment(name));
+    let name = String::from_utf8_lossy(entry.path.file_name());
+    headers.insert(header::CONTENT_DISPOSITION, attachment(&name));
     Ok(response)
 }
 

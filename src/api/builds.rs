@@ -67,13 +67,10 @@ async fn submit(
         (None, Some(commit)) => RefSpec::Commit(commit.clone()),
         (None, None) => RefSpec::Default,
     };
-    let resolved = state.sources.resolve(&url, wanted).await?;
+    let resolved = state.sources.resolve(&url, &wanted).await?;
     // What was resolved tells the agent where to look if the remote gives out no bare commits.
     let found = resolved.refname.as_deref().and_then(|name| name.parse().ok());
-    let source = GitSource {
-        url: url.to_string(),
-        reference: git.reference.clone().or(found),
-    };
+    let source = GitSource { url: url.to_string(), reference: git.reference.clone().or(found) };
     let commit = resolved.commit;
     let submission = Submission { principal, request, source, commit, key };
     let id = state.queue.submit(submission).await?;
@@ -133,7 +130,7 @@ async fn show(
     params(("build" = BuildId, Path)),
     responses((status = 200, body = Build), (status = "4XX", body = ErrorEnvelope)))]
 async fn cancel(
-    Submits(_): Submits,
+    _: Submits,
     State(state): State<AppState>,
     Path(id): Path<BuildId>,
 ) -> Result<Answer<Build>, ApiError> {
@@ -149,7 +146,7 @@ async fn cancel(
     params(("build" = BuildId, Path)),
     responses((status = 200, body = Build), (status = "4XX", body = ErrorEnvelope)))]
 async fn retry(
-    Submits(_): Submits,
+    _: Submits,
     State(state): State<AppState>,
     Path(id): Path<BuildId>,
     OptionalJson(retry): OptionalJson<Retry>,

@@ -84,7 +84,8 @@ impl ApiError {
     /// The range lies outside.
     pub(super) fn unsatisfiable(length: u64) -> Self {
         let message = format!("the range lies outside: there are {length} bytes");
-        Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "range", message).with(json!({"length": length}))
+        Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "range", message)
+            .with(json!({"length": length}))
     }
 
     /// Our fault: logged here, once.
@@ -106,9 +107,7 @@ impl From<QueueError> for ApiError {
     fn from(error: QueueError) -> Self {
         let message = error.to_string();
         match error {
-            QueueError::NotFound { .. } => {
-                Self::new(StatusCode::NOT_FOUND, "not_found", message)
-            }
+            QueueError::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, "not_found", message),
             QueueError::Invalid(_) => Self::invalid(message),
             QueueError::Conflict(_) => Self::new(StatusCode::CONFLICT, "conflict", message),
             QueueError::Stale(error) => error.into(),

@@ -84,10 +84,8 @@ async fn pump(state: &AppState, mut after: u64, out: mpsc::Sender<sse::Event>) {
         for event in events {
             after = event.id;
             let data = serde_json::to_string(&event).expect("events serialize");
-            let event = sse::Event::default()
-                .event(event.kind.name())
-                .id(event.id.to_string())
-                .data(data);
+            let event =
+                sse::Event::default().event(event.kind.name()).id(event.id.to_string()).data(data);
             if out.send(event).await.is_err() {
                 return;
             }

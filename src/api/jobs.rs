@@ -14,10 +14,7 @@ use crate::{
 };
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new()
-        .routes(routes!(show))
-        .routes(routes!(cancel))
-        .routes(routes!(retry))
+    OpenApiRouter::new().routes(routes!(show)).routes(routes!(cancel)).routes(routes!(retry))
 }
 
 /// See a job
@@ -38,7 +35,7 @@ async fn show(
     params(("job" = JobId, Path)),
     responses((status = 200, body = Job), (status = "4XX", body = ErrorEnvelope)))]
 async fn cancel(
-    Submits(_): Submits,
+    _: Submits,
     State(state): State<AppState>,
     Path(id): Path<JobId>,
 ) -> Result<Answer<Job>, ApiError> {
@@ -53,7 +50,7 @@ async fn cancel(
     params(("job" = JobId, Path)),
     responses((status = 200, body = Job), (status = "4XX", body = ErrorEnvelope)))]
 async fn retry(
-    Submits(_): Submits,
+    _: Submits,
     State(state): State<AppState>,
     Path(id): Path<JobId>,
 ) -> Result<Answer<Job>, ApiError> {

@@ -76,7 +76,9 @@ impl FromRequestParts<AppState> for RunsJobs {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         match allowed(parts, state, Permission::RunJobs).await? {
             Principal::Agent(agent) => Ok(Self(agent)),
-            Principal::LocalAdministrator => Err(ApiError::forbidden("this needs an agent's token")),
+            Principal::LocalAdministrator => {
+                Err(ApiError::forbidden("this needs an agent's token"))
+            }
         }
     }
 }
@@ -90,7 +92,8 @@ impl FromRequestParts<AppState> for Enrolls {
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
         let token = bearer(parts)?.map(str::to_owned);
-        let token = token.ok_or_else(|| ApiError::unauthorized("this needs the enrollment token"))?;
+        let token =
+            token.ok_or_else(|| ApiError::unauthorized("this needs the enrollment token"))?;
         Ok(Self(token))
     }
 }

@@ -21,7 +21,9 @@ pub enum AuthError {
     #[error("this token is not valid here")]
     BadToken,
     /// The agent speaks an older or newer protocol.
-    #[error("this server speaks agent protocol {PROTOCOL_VERSION}, the agent {0}: run the same release on both")]
+    #[error(
+        "this server speaks agent protocol {PROTOCOL_VERSION}, the agent {0}: run the same release on both"
+    )]
     Protocol(u32),
     /// The name cannot be used.
     #[error("an agent's name has 1 to {MAX_NAME} printable characters")]
@@ -66,8 +68,7 @@ impl Auth {
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
         let hash = token_hash(&token);
-        let agent =
-            self.store.register_agent(&mut tx, AgentId::new(now), name, &hash, now).await?;
+        let agent = self.store.register_agent(&mut tx, AgentId::new(now), name, &hash, now).await?;
         tx.commit().await.map_err(StoreError::from)?;
         tracing::info!(agent.id = %agent, agent.name = %name, "agent registered");
         Ok(RegisterAnswer { agent, token })

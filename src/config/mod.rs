@@ -1,3 +1,6 @@
-//! Settings, one section a file.
+//! Settings: one file a section. Every section has defaults and refuses keys it does not know.
 
 pub mod artifacts;
+mod source;
+
+pub use source::{PrivateAddresses, Scheme, Schemes, SourceSettings};

@@ -32,8 +32,7 @@ impl Logs {
         let mut stored =
             stored.ok_or_else(|| LogError::NotFound(format!("attempt {attempt} of job {job}")))?;
         let before = stored.log_end;
-        let new: Vec<Frame> =
-            frames.into_iter().filter(|frame| frame.seq >= before.seq).collect();
+        let new: Vec<Frame> = frames.into_iter().filter(|frame| frame.seq >= before.seq).collect();
         let bound = row.job.limits.log_bytes;
         for frame in &new {
             self.append_one(&mut tx, &mut stored, frame, bound).await?;

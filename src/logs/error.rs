@@ -1,8 +1,6 @@
 //! What can go wrong with a log.
 
-use crate::{
-    artifact::ArtifactError, model::TransitionError, protocol::LogEnd, store::StoreError,
-};
+use crate::{artifact::ArtifactError, model::TransitionError, protocol::LogEnd, store::StoreError};
 
 /// A log could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -29,4 +27,3 @@ pub enum LogError {
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
 }
-

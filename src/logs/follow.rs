@@ -194,8 +194,7 @@ impl Follower<'_> {
         let LogPosition { attempt, offset: from } = self.place;
         self.place.offset = offset;
         let gap = LogEvent::Gap { attempt, from, to: offset };
-        let followed =
-            Followed { id: Some(self.place), name: gap.name(), data: event_json(&gap) };
+        let followed = Followed { id: Some(self.place), name: gap.name(), data: event_json(&gap) };
         self.send(followed).await
     }
 

@@ -139,7 +139,9 @@ impl Frames<'_> {
                 let frame = Frame::decode_all(&row.frame)
                     .ok()
                     .and_then(|frames| frames.into_iter().next())
-                    .ok_or_else(|| LogError::Damaged(format!("frame {} of {}", row.seq, self.job)))?;
+                    .ok_or_else(|| {
+                        LogError::Damaged(format!("frame {} of {}", row.seq, self.job))
+                    })?;
                 self.ready.push_back(frame);
             }
         }

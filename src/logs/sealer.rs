@@ -10,7 +10,10 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{LogError, Logs, seal::Sealer};
-use crate::{artifact::ByteStream, store::{StoreError, UnsealedLog}};
+use crate::{
+    artifact::ByteStream,
+    store::{StoreError, UnsealedLog},
+};
 
 /// How often ended attempts are looked for though nothing woke the sealer.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -79,7 +82,8 @@ impl Logs {
             drop(out);
             Ok::<(), LogError>(())
         };
-        let (written, stored) = tokio::join!(write, self.artifacts.put_stream(&key, bytes, MAX_OBJECT));
+        let (written, stored) =
+            tokio::join!(write, self.artifacts.put_stream(&key, bytes, MAX_OBJECT));
         written?;
         stored?;
         let mut tx = self.store.begin().await?;
