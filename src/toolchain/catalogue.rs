@@ -212,8 +212,7 @@ mod tests {
             "clang:13 clang:14 clang:15 clang:16 clang:17 clang:18 clang:19 clang:22 \
              gcc-aarch64:14 gcc:11 gcc:12 gcc:13 gcc:14 mingw64 musl"
         );
-        let defaults: Vec<&str> =
-            catalogue.defaults().iter().map(ToolchainName::as_str).collect();
+        let defaults: Vec<&str> = catalogue.defaults().iter().map(ToolchainName::as_str).collect();
         assert_eq!(defaults, ["gcc:12", "gcc:14", "clang:19"]);
     }
 
