@@ -1,1 +1,5 @@
-//! (empty yet)
+//! Settings, one file a section.
+
+mod sandbox;
+
+pub use sandbox::{SandboxSettings, SeccompProfile};
