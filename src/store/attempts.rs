@@ -296,13 +296,16 @@ impl Store {
         Ok(())
     }
 
-    /// Whether an attempt is known: objects of others in the artifact store are swept.
-    pub async fn attempt_exists(&self, job: JobId, number: u32) -> Result<bool, StoreError> {
-        let query = sqlx::query_scalar::<_, i64>(
-            "SELECT COUNT(*) FROM attempts WHERE job_id = $1 AND number = $2",
-        );
-        let count =
-            query.bind(job.to_string()).bind(i64::from(number)).fetch_one(&self.reader).await?;
-        Ok(count > 0)
+    /// Every attempt there is, as job and number: objects of others in the artifact store are swept.
+    pub async fn all_attempts(&self) -> Result<Vec<(JobId, u32)>, StoreError> {
+        let query = sqlx::query_as::<_, (String, i64)>("SELECT job_id, number FROM attempts");
+        let rows = query.fetch_all(&self.reader).await?;
+        rows.iter()
+            .map(|(job, number)| {
+                let number = u32::try_from(*number)
+                    .map_err(|error| StoreError::inconsistent(TABLE, job, error))?;
+                Ok((column(TABLE, job, job)?, number))
+            })
+            .collect()
     }
 }
