@@ -146,8 +146,11 @@ async fn a_server_that_says_nothing_or_a_byte_at_a_time_meets_the_deadline() {
         let _ = stream.read_to_end(&mut Vec::new());
     });
     let slow = Server::start(|mut stream| {
-        let pause = std::sync::mpsc::channel::<()>().1;
-        while stream.write_all(b"0").is_ok() {
+        // A line of 255 bytes, of which one comes at a time.
+        let pause = std::sync::mpsc::sync_channel::<()>(0);
+        let (_keep, pause) = pause;
+        let _ = stream.write_all(b"00ff");
+        while stream.write_all(b"x").is_ok() {
             let _ = pause.recv_timeout(Duration::from_millis(100));
         }
     });

@@ -177,7 +177,7 @@ fn complete(request: &FetchRequest) -> Result<(), Failure> {
     Source::open(tree)?.walk().map(drop)
 }
 
-fn callbacks<'a>(ssh: Option<&'a SshAccess>) -> RemoteCallbacks<'a> {
+fn callbacks(ssh: Option<&SshAccess>) -> RemoteCallbacks<'_> {
     let mut callbacks = RemoteCallbacks::new();
     let tried = Cell::new(false);
     callbacks.credentials(move |_, _, _| match ssh {
