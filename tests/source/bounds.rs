@@ -73,7 +73,7 @@ fn random(bytes: usize) -> Vec<u8> {
     let mut state = 1_u64;
     let mut next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        (state >> 33) as u8
+        state.to_be_bytes()[1]
     };
     (0..bytes).map(|_| next()).collect()
 }
@@ -103,9 +103,9 @@ async fn refs_are_bounded_in_number() {
 }
 
 /// Begins as a git server and then advertises refs for ever.
-fn endless(stream: TcpStream) {
-    let Some(_) = Request::read(&stream) else { return };
-    let mut out = std::io::BufWriter::new(&stream);
+fn endless(stream: &TcpStream) {
+    let Some(_) = Request::read(stream) else { return };
+    let mut out = std::io::BufWriter::new(stream);
     let head = "HTTP/1.1 200 OK\r\nContent-Type: application/x-git-upload-pack-advertisement\r\n\r\n001e# service=git-upload-pack\n0000";
     if out.write_all(head.as_bytes()).is_err() {
         return;
@@ -124,7 +124,7 @@ fn endless(stream: TcpStream) {
 
 #[tokio::test]
 async fn an_endless_advertisement_ends_at_the_bound() {
-    let server = Server::start(endless);
+    let server = Server::start(|stream| endless(&stream));
     let kiln = Kiln::new();
     let url = format!("http://127.0.0.1:{}/app.git", server.port);
     let error = kiln.resolve(&url, None).await.unwrap_err();
@@ -133,7 +133,7 @@ async fn an_endless_advertisement_ends_at_the_bound() {
 
 #[tokio::test]
 async fn a_helper_that_swells_dies_of_its_own_memory_bound() {
-    let server = Server::start(endless);
+    let server = Server::start(|stream| endless(&stream));
     let kiln = Kiln::with(SourceSettings { helper_memory_bytes: 96 * MIB, ..settings() });
     let url = format!("http://127.0.0.1:{}/app.git", server.port);
     let error = kiln.resolve(&url, None).await.unwrap_err();
