@@ -2,9 +2,9 @@
 
 # Versions are pinned so that a new release of a tool cannot fail an old commit.
 readonly TOOLS=(
-    "cargo-machete MACHETE_VERSION cargo-machete"
-    "cargo-deny DENY_VERSION cargo-deny"
-    "typos-cli TYPOS_VERSION typos"
+    "cargo-machete 0.9.2 cargo-machete"
+    "cargo-deny 0.20.2 cargo-deny"
+    "typos-cli 1.52.0 typos"
 )
 
 tools=${KILN_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/kiln-tools}

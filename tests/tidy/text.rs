@@ -12,7 +12,7 @@ const FORBIDDEN: &[(&str, &str)] = &[
     (concat!("HA", "CK:"), LATER),
     (concat!("to", "do!("), LATER),
     (concat!("unimple", "mented!("), LATER),
-    (concat!("#[ig", "nore"), "a test that does not run tests nothing: fix it or delete it"),
+    (concat!("#[", "ignore"), "a test that does not run tests nothing: fix it or delete it"),
     (concat!("../", "shared"), MACHINE),
     (concat!("/wo", "rk/"), MACHINE),
     (concat!("/ho", "me/"), MACHINE),
@@ -37,9 +37,14 @@ const REGISTRY: &str = "a registry's host: take it from the machine's own config
 /// Every line with forbidden text.
 pub(crate) fn forbidden(files: &[File]) -> Vec<String> {
     let mut problems = Vec::new();
+    // C programs in tests are the ones that look where they should not.
+    let is_probe = |file: &File| file.path.starts_with("tests/") && file.path.ends_with(".c");
     for file in files {
         for (number, line) in (1..).zip(file.text.lines()) {
-            for (mark, why) in FORBIDDEN.iter().filter(|(mark, _)| line.contains(mark)) {
+            for (mark, why) in FORBIDDEN {
+                if !line.contains(mark) || (*why == MACHINE && is_probe(file)) {
+                    continue;
+                }
                 problems.push(format!("{}:{number}: `{mark}`: {why}", file.path));
             }
         }
