@@ -43,6 +43,11 @@ impl File {
         (module != "lib").then_some(module)
     }
 
+    /// Whether its name ends in this extension.
+    pub(crate) fn is(&self, extension: &str) -> bool {
+        self.path.rsplit_once('.').is_some_and(|(_, end)| end == extension)
+    }
+
     /// Whether all of it is tests: a file or folder called `tests`, or a gate at its head.
     pub(crate) fn is_test(&self) -> bool {
         let part = |p: &str| p == "tests" || p == "tests.rs" || p.ends_with("_tests.rs");

@@ -19,7 +19,7 @@ fn report(what: &str, problems: &[String]) {
 }
 
 fn sources() -> Vec<File> {
-    read_tree(&["src"]).into_iter().filter(|file| file.path.ends_with(".rs")).collect()
+    read_tree(&["src"]).into_iter().filter(|file| file.is("rs")).collect()
 }
 
 fn tables() -> Tables {
@@ -45,12 +45,13 @@ fn foreign_crates_stay_behind_their_modules() {
 #[test]
 fn every_source_file_says_what_it_is_for() {
     let mut files = sources();
-    files.extend(read_tree(&["tests", "benches"]).into_iter().filter(|f| f.path.ends_with(".rs")));
+    files.extend(read_tree(&["tests", "benches"]).into_iter().filter(|f| f.is("rs")));
     report("files that do not begin with `//!`", &shape::headers(&files));
 }
 
 #[test]
 fn files_are_short() {
+    println!("{}", shape::summary(&sources()));
     report("lengths without tests", &shape::lengths(&sources()));
 }
 

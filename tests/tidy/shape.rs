@@ -21,10 +21,7 @@ pub(crate) fn headers(files: &[File]) -> Vec<String> {
 
 /// Files that are too long, and too many long files.
 pub(crate) fn lengths(sources: &[File]) -> Vec<String> {
-    let files = sources.iter().filter(|file| !file.is_test());
-    let mut lengths: Vec<(usize, &str)> =
-        files.map(|file| (file.code().lines().count(), file.path.as_str())).collect();
-    lengths.sort_unstable();
+    let lengths = sorted_lengths(sources);
     let mut problems: Vec<String> = lengths
         .iter()
         .filter(|(lines, _)| *lines > LONGEST)
@@ -39,7 +36,6 @@ pub(crate) fn lengths(sources: &[File]) -> Vec<String> {
         .filter(|(n, _)| *n > LONG)
         .map(|(n, path)| format!("{path} ({n})"))
         .collect();
-    println!("{} files, median {median} lines, {} above {LONG}", lengths.len(), long.len());
     if long.len() * 10 > lengths.len() {
         problems
             .push(format!("more than one file in ten has over {LONG} lines: {}", long.join(", ")));
@@ -48,6 +44,22 @@ pub(crate) fn lengths(sources: &[File]) -> Vec<String> {
         problems.push(format!("the median is {median} lines, at most {MEDIAN}"));
     }
     problems
+}
+
+/// The lengths in one line, for people.
+pub(crate) fn summary(sources: &[File]) -> String {
+    let lengths = sorted_lengths(sources);
+    let at = |part: usize| lengths.get(lengths.len() * part / 10).map_or(0, |(lines, _)| *lines);
+    format!("{} files; lines: median {}, nine of ten at most {}", lengths.len(), at(5), at(9))
+}
+
+/// Lines without tests and path of every file that is not all tests, shortest first.
+fn sorted_lengths(sources: &[File]) -> Vec<(usize, &str)> {
+    let files = sources.iter().filter(|file| !file.is_test());
+    let mut lengths: Vec<(usize, &str)> =
+        files.map(|file| (file.code().lines().count(), file.path.as_str())).collect();
+    lengths.sort_unstable();
+    lengths
 }
 
 /// `mod.rs` and `lib.rs` that hold more than docs, `mod` and `pub use`.
