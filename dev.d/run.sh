@@ -8,6 +8,7 @@ readonly SERVER_STOP=30
 
 listen=${KILN_LISTEN:-127.0.0.1:8000}
 server_pid=
+client_pid=
 
 # Connects to where the server listens, on descriptor 3 of a subshell.
 connect() {
@@ -28,17 +29,20 @@ healthy() {
     [[ $status == *" 200 "* ]]
 }
 
+require_free_port() {
+    ! port_taken || die "something already listens on $listen: stop it, or choose another address, for example KILN_LISTEN=127.0.0.1:8001 ./dev run"
+}
+
 start_server() {
     local data=${KILN_DATA:-$state/data} log=$state/server.log waited=0
-    if port_taken; then
-        die "something already listens on $listen: stop it, or choose another address, for example KILN_LISTEN=127.0.0.1:8001 ./dev run"
-    fi
+    require_free_port
     mkdir -p "$state"
     say "Starting the server on http://$listen (data: $data, log: $log)"
     note "the sample is a repository on this machine, which kiln refuses by default:"
     note "for this server only, KILN_SOURCE_SCHEMES allows file URLs and KILN_SOURCE_PRIVATE=allow private places"
+    # In a session of its own: a Ctrl-C reaches this script only, which then stops the server once.
     KILN_SOURCE_SCHEMES=https,http,git,ssh,file KILN_SOURCE_PRIVATE=allow \
-        "$(target_dir)/$profile/kiln" serve --listen "$listen" --data "$data" >"$log" 2>&1 </dev/null &
+        setsid "$(target_dir)/$profile/kiln" serve --listen "$listen" --data "$data" >"$log" 2>&1 </dev/null &
     server_pid=$!
     trap stop_server EXIT
     # One place ends everything, whichever signal comes: EXIT runs stop_server.
@@ -57,6 +61,10 @@ start_server() {
 stop_server() {
     local waited=0
     trap '' INT TERM HUP
+    if [[ -n $client_pid ]]; then
+        kill -TERM "$client_pid" 2>/dev/null || true
+        wait "$client_pid" 2>/dev/null || true
+    fi
     [[ -n $server_pid ]] || return 0
     if kill -TERM "$server_pid" 2>/dev/null; then
         say "Stopping the server"
@@ -81,7 +89,11 @@ build_sample() {
     commit=$(git --git-dir="$repository" rev-parse main)
     export KILN_SERVER=http://$listen
     say "kiln build file://$repository -t $SAMPLE_TOOLCHAINS --follow   ($SAMPLE $version)"
-    kiln build "file://$repository" -t "$SAMPLE_TOOLCHAINS" --follow || code=$?
+    # Waited for, not run in front: bash acts on a signal at once only while it waits.
+    "$(target_dir)/$profile/kiln" build "file://$repository" -t "$SAMPLE_TOOLCHAINS" --follow &
+    client_pid=$!
+    wait "$client_pid" || code=$?
+    client_pid=
     if ((code == 0)); then
         say "kiln artifacts $commit"
         kiln artifacts "$commit" || code=$?
@@ -103,6 +115,7 @@ cmd_run() {
         esac
         shift
     done
+    require_free_port
     prepare_machine
     ensure_engine
     build_kiln
@@ -113,6 +126,8 @@ cmd_run() {
         exit "$code"
     fi
     say "Serving on http://$listen (API: http://$listen/docs) until Ctrl-C"
+    # From here on, to be stopped is the good end.
+    trap 'exit 0' INT TERM HUP
     wait "$server_pid" || server_code=$?
     server_pid=
     die "the server ended by itself with exit code $server_code; its log: $state/server.log"

@@ -33,7 +33,7 @@ mirror() {
 apt() {
     local tool=$1
     shift
-    "$tool" -q -o Dir::Etc::SourceList="$CACHE/apt/sources.list" -o Dir::Etc::SourceParts=/dev/null \
+    "$tool" -qq -o Dir::Etc::SourceList="$CACHE/apt/sources.list" -o Dir::Etc::SourceParts=/dev/null \
         -o Dir::State::Lists="$CACHE/apt/lists" -o Dir::Cache="$CACHE/apt/cache" \
         -o Acquire::Languages=none -o Acquire::Retries=3 -o APT::Sandbox::User= "$@"
 }
