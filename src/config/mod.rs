@@ -1,1 +1,5 @@
-//! (empty yet)
+//! Settings: one file a section. Every section has defaults and refuses keys it does not know.
+
+mod agent;
+
+pub use agent::AgentSettings;
