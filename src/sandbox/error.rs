@@ -16,6 +16,9 @@ pub enum SandboxError {
     /// The engine refused, failed or did not answer in time.
     #[error("the container engine: {0}")]
     Engine(String),
+    /// The script of all steps together is longer than one argument of a process may be.
+    #[error("the steps are too long: {0}")]
+    Script(String),
     /// The source does not fit into the workspace.
     #[error("the source does not fit into the workspace: {0}")]
     SourceTooLarge(String),
@@ -33,6 +36,7 @@ impl SandboxError {
         match self {
             Self::Image { .. } => Some(Cause::Image),
             Self::Engine(_) => Some(Cause::Engine),
+            Self::Script(_) => Some(Cause::RecipeInvalid),
             Self::SourceTooLarge(_) => Some(Cause::SourceTooLarge),
             Self::ArtifactLimit(_) => Some(Cause::ArtifactLimit),
             Self::Stopped => None,

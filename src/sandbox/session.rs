@@ -4,7 +4,7 @@
 //! workspace, `collect` files, `close`. Time limits, silence and cancelling are the agent's: it
 //! ends a run through the token. After `run` has returned no process of the user's is alive.
 
-use std::{fmt, io, pin::Pin};
+use std::{fmt, io, pin::Pin, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -57,6 +57,18 @@ pub struct Exit {
     pub oom_killed: bool,
     /// Whether this session killed it because the token said so.
     pub stopped: bool,
+    /// What it used, if it ran long enough to be measured (about a quarter of a second).
+    pub used: Option<ResourceUse>,
+}
+
+/// What a run used, measured from outside about once a second: the last part of a second is not
+/// in it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ResourceUse {
+    /// The most memory it held, in bytes, files in the workspace and /tmp included.
+    pub peak_memory_bytes: u64,
+    /// CPU time of all its processes.
+    pub cpu: Duration,
 }
 
 /// One entry of the workspace's source folder, after the build.
@@ -107,11 +119,12 @@ pub trait Sandbox: Send + Sync + fmt::Debug {
 /// One live sandbox.
 #[async_trait]
 pub trait Session: Send + fmt::Debug {
-    /// Unpacks a tar into the workspace; its first entry is `src/`.
+    /// Unpacks a tar into the workspace; its first entry is `src/`. Once, before `run`.
     async fn load(&mut self, tar: ByteStream) -> Result<(), SandboxError>;
 
     /// Runs `script` with `sh -c` in the source folder and sends what it writes to `output`, in
-    /// order for each stream and completely, before it returns. A full channel holds the build up.
+    /// order for each stream and completely, before it returns. A full channel holds the build up;
+    /// only after a stop, what the reader does not take within half a second is given up.
     async fn run(
         &mut self,
         script: &str,
@@ -119,10 +132,13 @@ pub trait Session: Send + fmt::Debug {
         stop: CancellationToken,
     ) -> Result<Exit, SandboxError>;
 
-    /// What lies in the source folder; at most `most` entries.
+    /// What lies in the source folder, symlinks not followed, in no particular order. More than
+    /// `most` entries are an error, not a shorter list.
     async fn list(&mut self, most: usize) -> Result<Vec<WorkspaceEntry>, SandboxError>;
 
-    /// The named files as a tar, in the order given. What comes is hostile input.
+    /// The named entries as a tar, in the order given: files and symlinks that `list` gave. What
+    /// comes is hostile input. The last verb: at most once. An item that is an error means that the
+    /// tar is not complete and counts for nothing.
     async fn collect(&mut self, paths: Vec<Vec<u8>>) -> Result<ByteStream, SandboxError>;
 
     /// Removes everything the session made. Dropping a session does the same in the background,

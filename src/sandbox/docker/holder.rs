@@ -1,0 +1,253 @@
+//! The holder's side of a session: unpack, list, hand out.
+//!
+//! Its PID 1 is the few lines of `sh` below. Lengths come before bytes, so that neither a tar's
+//! padding nor a file's name can be taken for a command; names reach `tar` NUL-separated, verbatim,
+//! on its stdin, so none can be an option. Only what `find -P` has listed can be asked for, so no
+//! symlink that the build planted is ever followed.
+
+use std::{collections::HashSet, io, time::Duration};
+
+use futures_util::{StreamExt, stream};
+use tokio::{task::JoinHandle, time::timeout};
+
+use super::pipe::Pipe;
+use crate::sandbox::{ByteStream, EntryKind, SandboxError, WorkspaceEntry};
+
+/// `find` goes no deeper than this. No real tree does; a build that nests 20 000 folders would make
+/// the listing quadratic.
+pub(super) const SCRIPT: &str = r#"umask 022
+cd /workspace && mkdir -p home || exit 70
+while IFS=' ' read -r verb n; do
+  case $verb in
+  load)
+    while IFS= read -r n && [ "$n" -gt 0 ]; do head -c "$n" || exit 1; done |
+      { tar -x -f - --no-same-owner --no-same-permissions --warning=no-timestamp 2>&1
+        s=$?; cat >/dev/null; exit "$s"; }
+    s=$?; printf '\nstatus %s\0' "$s"; [ "$s" = 0 ] || exit 71 ;;
+  list)
+    find -P src -mindepth 1 -maxdepth 128 -printf '%y %s %m %P\0' 2>/dev/null
+    [ $? -le 1 ] || exit 72
+    printf '\0' ;;
+  collect)
+    [ -d src ] && [ ! -L src ] || exit 73
+    head -c "$n" | tar -c -f - -C src --format=gnu --numeric-owner --owner=0 --group=0 \
+      --hard-dereference --ignore-failed-read --no-recursion \
+      --null --verbatim-files-from --no-unquote -T -
+    exit ;;
+  *) exit 74 ;;
+  esac
+done
+"#;
+
+/// Each chunk of the source costs the holder a process, so they are large.
+const CHUNK_BYTES: usize = 1 << 20;
+/// What unpacking may say.
+const MESSAGE_BYTES: usize = 64 << 10;
+/// The listing may take this much for each entry it may have: paths are about 60 bytes in real
+/// trees, and this is memory of the agent.
+const BYTES_PER_ENTRY: usize = 256;
+/// A path and its numbers: 128 names of at most 255 bytes.
+const RECORD_BYTES: usize = 40 << 10;
+/// From the end of its output to the holder's exit status.
+const EXIT_DEADLINE: Duration = Duration::from_secs(10);
+
+/// A started holder.
+#[derive(Debug)]
+pub(super) struct Holder {
+    pub(super) pipe: Pipe,
+    /// The exit status, once there is one.
+    pub(super) exit: JoinHandle<Result<i64, SandboxError>>,
+    listed: HashSet<Vec<u8>>,
+}
+
+impl Holder {
+    pub(super) fn new(pipe: Pipe, exit: JoinHandle<Result<i64, SandboxError>>) -> Self {
+        Self { pipe, exit, listed: HashSet::new() }
+    }
+
+    /// Unpacks `tar`, of which at most `most` bytes are taken.
+    pub(super) async fn load(&mut self, tar: ByteStream, most: u64) -> Result<(), SandboxError> {
+        let Pipe { input, output } = &mut self.pipe;
+        let feed = async {
+            input.write(b"load\n").await?;
+            let mut tar = tar;
+            let mut chunk = Vec::with_capacity(CHUNK_BYTES);
+            let mut left = most;
+            while let Some(bytes) = tar.next().await {
+                let bytes = bytes.map_err(|error| {
+                    SandboxError::Engine(format!("the source broke off: {error}"))
+                })?;
+                left = left.checked_sub(bytes.len() as u64).ok_or_else(|| {
+                    SandboxError::SourceTooLarge(format!("its archive is over {most} bytes"))
+                })?;
+                chunk.extend_from_slice(&bytes);
+                if chunk.len() >= CHUNK_BYTES {
+                    send(input, &mut chunk).await?;
+                }
+            }
+            if !chunk.is_empty() {
+                send(input, &mut chunk).await?;
+            }
+            input.write(b"0\n").await
+        };
+        let answer = output.record(MESSAGE_BYTES);
+        tokio::pin!(feed, answer);
+        let answer = tokio::select! {
+            biased;
+            // An answer before the end can only be bad news.
+            answer = &mut answer => answer?,
+            fed = &mut feed => match fed {
+                Ok(()) => answer.await?,
+                // If the holder has gone, its last words say more than the broken pipe.
+                Err(error @ SandboxError::Engine(_)) => match timeout(EXIT_DEADLINE, answer).await {
+                    Ok(Ok(answer)) => answer,
+                    _ => return Err(error),
+                },
+                Err(error) => return Err(error),
+            },
+        };
+        unpacked(&String::from_utf8_lossy(&answer))
+    }
+
+    /// Lists the source folder.
+    pub(super) async fn list(&mut self, most: usize) -> Result<Vec<WorkspaceEntry>, SandboxError> {
+        self.pipe.input.write(b"list\n").await?;
+        let mut entries = Vec::new();
+        let mut room = most.saturating_mul(BYTES_PER_ENTRY).saturating_add(RECORD_BYTES);
+        loop {
+            let record = self.pipe.output.record(RECORD_BYTES).await?;
+            if record.is_empty() {
+                break;
+            }
+            if entries.len() == most {
+                return Err(SandboxError::ArtifactLimit(format!(
+                    "the workspace holds more than {most} entries"
+                )));
+            }
+            room = room.checked_sub(record.len()).ok_or_else(|| {
+                SandboxError::ArtifactLimit(format!(
+                    "the paths in the workspace are longer than {BYTES_PER_ENTRY} bytes on average"
+                ))
+            })?;
+            entries
+                .push(entry(&record).ok_or_else(|| {
+                    SandboxError::Engine(format!("the holder listed {record:?}"))
+                })?);
+        }
+        self.listed = entries
+            .iter()
+            .filter(|entry| matches!(entry.kind, EntryKind::File | EntryKind::Symlink))
+            .map(|entry| entry.path.clone())
+            .collect();
+        Ok(entries)
+    }
+
+    /// Hands out `paths`. The holder ends with it, and its exit status says whether all went well.
+    pub(super) async fn collect(mut self, paths: &[Vec<u8>]) -> Result<ByteStream, SandboxError> {
+        let mut names = Vec::new();
+        for path in paths {
+            if !self.listed.contains(path) {
+                return Err(SandboxError::Engine(format!(
+                    "{:?} was asked for but is not a listed file or symlink",
+                    String::from_utf8_lossy(path)
+                )));
+            }
+            names.extend_from_slice(path);
+            names.push(0);
+        }
+        let command = format!("collect {}\n", names.len());
+        self.pipe.input.write(command.as_bytes()).await?;
+        let Self { pipe: Pipe { mut input, output }, exit, .. } = self;
+        // The names can be more than the pipes hold before the tar begins to flow, so they are
+        // written while it is read.
+        let writer = tokio::spawn(async move {
+            let written = input.write(&names).await;
+            (input, written)
+        });
+        Ok(Box::pin(stream::unfold(Some((output, writer, exit)), |state| async move {
+            let (mut output, writer, exit) = state?;
+            match output.bytes().await {
+                Ok(Some(bytes)) => Some((Ok(bytes), Some((output, writer, exit)))),
+                Err(error) => Some((Err(io::Error::other(error)), None)),
+                Ok(None) => match timeout(EXIT_DEADLINE, exit).await {
+                    Ok(Ok(Ok(0))) => None,
+                    Ok(Ok(Ok(code))) => {
+                        let problem = format!("{} (exit status {code})", output.ended());
+                        Some((Err(io::Error::other(problem)), None))
+                    }
+                    Ok(Ok(Err(error))) => Some((Err(io::Error::other(error)), None)),
+                    Ok(Err(_)) | Err(_) => {
+                        Some((Err(io::Error::other("the holder's exit was not seen")), None))
+                    }
+                },
+            }
+        })))
+    }
+}
+
+async fn send(input: &mut super::pipe::Input, chunk: &mut Vec<u8>) -> Result<(), SandboxError> {
+    input.write(format!("{}\n", chunk.len()).as_bytes()).await?;
+    input.write(chunk).await?;
+    chunk.clear();
+    Ok(())
+}
+
+/// What `tar` said, and its status in the last line.
+fn unpacked(answer: &str) -> Result<(), SandboxError> {
+    let (said, status) = answer.rsplit_once("\nstatus ").unwrap_or((answer, "?"));
+    if status == "0" {
+        return Ok(());
+    }
+    let said: String = said.trim().chars().take(500).collect();
+    if said.contains("No space left on device") || said.contains("Cannot allocate memory") {
+        Err(SandboxError::SourceTooLarge("its files or their number".to_owned()))
+    } else {
+        Err(SandboxError::Engine(format!("unpacking the source: {said:?} (status {status})")))
+    }
+}
+
+/// `kind size mode path`, as `find` was told to print it.
+fn entry(record: &[u8]) -> Option<WorkspaceEntry> {
+    let mut fields = record.splitn(4, |&byte| byte == b' ');
+    let kind = match fields.next()? {
+        b"f" => EntryKind::File,
+        b"l" => EntryKind::Symlink,
+        b"d" => EntryKind::Directory,
+        _ => EntryKind::Other,
+    };
+    let size = std::str::from_utf8(fields.next()?).ok()?.parse().ok()?;
+    let mode = u32::from_str_radix(std::str::from_utf8(fields.next()?).ok()?, 8).ok()?;
+    Some(WorkspaceEntry { path: fields.next()?.to_vec(), kind, size, mode })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_parsed_whatever_the_name_holds() {
+        let entry = |record: &[u8]| entry(record).map(|e| (e.kind, e.size, e.mode, e.path));
+        for (record, expected) in [
+            (&b"f 12 755 a b\n c"[..], Some((EntryKind::File, 12, 0o755, b"a b\n c".to_vec()))),
+            (b"l 3 777 \xff", Some((EntryKind::Symlink, 3, 0o777, b"\xff".to_vec()))),
+            (b"d 0 1777 -d", Some((EntryKind::Directory, 0, 0o1777, b"-d".to_vec()))),
+            (b"p 0 644 pipe", Some((EntryKind::Other, 0, 0o644, b"pipe".to_vec()))),
+            (b"f twelve 755 a", None),
+            (b"f 12 999 a", None),
+            (b"f 12 755", None),
+        ] {
+            assert_eq!(entry(record), expected, "{}", String::from_utf8_lossy(record));
+        }
+    }
+
+    #[test]
+    fn a_full_workspace_is_told_from_a_broken_tar() {
+        assert!(unpacked("\nstatus 0").is_ok());
+        assert!(unpacked("tar: odd but fine\n\nstatus 0").is_ok());
+        let full = unpacked("tar: a: Cannot write: No space left on device\n\nstatus 2");
+        assert!(matches!(full, Err(SandboxError::SourceTooLarge(_))));
+        for broken in ["tar: this does not look like a tar\n\nstatus 2", "", "status 0"] {
+            assert!(matches!(unpacked(broken), Err(SandboxError::Engine(_))), "{broken}");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Removing what a crash left behind, by its labels.
+
+use std::collections::HashSet;
+
+use bollard::query_parameters::{ListContainersOptionsBuilder, ListVolumesOptionsBuilder};
+use futures_util::{StreamExt, stream};
+
+use super::{
+    cleanup::{self, Thing},
+    engine::Engine,
+    label::{self, Key},
+    open::Machine,
+};
+use crate::sandbox::{SandboxError, Swept};
+
+/// Removals at one time: few enough to leave the engine to running jobs.
+const AT_ONCE: usize = 4;
+
+/// Removes what belongs to nobody alive. One item that resists does not keep the others.
+pub(super) async fn sweep(machine: &Machine, alive: &HashSet<Key>) -> Result<Swept, SandboxError> {
+    let (engine, docker) = (&machine.engine, machine.engine.docker());
+    let (filter, now) = (label::filter(&machine.identity), machine.clock.now());
+    let is_left_over =
+        |labels: &_| label::is_left_over(labels, &machine.identity, now, |key| alive.contains(key));
+
+    let options = ListContainersOptionsBuilder::default().all(true).filters(&filter).build();
+    let found = engine.call("list", docker.list_containers(Some(options))).await?;
+    let containers: Vec<Thing> = found
+        .into_iter()
+        .filter(|container| container.labels.as_ref().is_some_and(is_left_over))
+        .filter_map(|container| container.id.map(Thing::Container))
+        .collect();
+    let containers = remove(engine, containers).await;
+
+    let options = ListVolumesOptionsBuilder::default().filters(&filter).build();
+    let found = engine.call("list volumes", docker.list_volumes(Some(options))).await?;
+    let volumes: Vec<Thing> = found
+        .volumes
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|volume| is_left_over(&volume.labels))
+        .map(|volume| Thing::Volume(volume.name))
+        .collect();
+    let volumes = remove(engine, volumes).await;
+
+    let swept = Swept { containers: containers?, volumes: volumes? };
+    if swept != Swept::default() {
+        tracing::info!(swept.containers, swept.volumes, "removed what an earlier run left behind");
+    }
+    Ok(swept)
+}
+
+/// Removes every item and counts; the last failure counts as the sweep's.
+async fn remove(engine: &Engine, things: Vec<Thing>) -> Result<usize, SandboxError> {
+    let removals = things.into_iter().map(|thing| {
+        let engine = engine.clone();
+        async move { cleanup::remove_one(&engine, &thing).await }
+    });
+    let removed: Vec<_> = stream::iter(removals).buffer_unordered(AT_ONCE).collect().await;
+    removed.into_iter().try_fold(0, |count, removed| removed.map(|()| count + 1))
+}
