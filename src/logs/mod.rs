@@ -1,1 +1,3 @@
-//! (empty yet)
+//! Logs of attempts: the form they are sealed in.
+
+pub mod seal;

@@ -1,0 +1,179 @@
+//! The keys of objects: `<revision>/<toolchain>/<job>/<attempt>/<object>`.
+//!
+//! Every part is a parsed value, so no name that a user chose ever becomes a path, and the attempt
+//! is in the key, so a late attempt cannot overwrite another's objects.
+
+use std::{fmt, str::FromStr};
+
+use object_store::path::Path;
+
+use crate::{
+    archive::Digest,
+    model::{CommitId, JobId, ToolchainName},
+};
+
+/// The text is not a key that kiln made.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{0:?} is not a key of the artifact repository")]
+pub struct KeyError(String);
+
+/// A revision as part of a key: a commit, or the digest of an uploaded tree.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum RevisionKey {
+    /// A commit.
+    Commit(CommitId),
+    /// An uploaded tree.
+    Tree(Digest),
+}
+
+impl fmt::Display for RevisionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Commit(commit) => commit.fmt(f),
+            Self::Tree(digest) => write!(f, "tree-{digest}"),
+        }
+    }
+}
+
+impl FromStr for RevisionKey {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        let parsed = match text.strip_prefix("tree-") {
+            Some(digest) => digest.parse().ok().map(Self::Tree),
+            None => text.parse().ok().map(Self::Commit),
+        };
+        // One revision has one key: parsing takes upper case, a key does not.
+        parsed.filter(|key| key.to_string() == text).ok_or_else(|| error(text))
+    }
+}
+
+/// Where the objects of one attempt lie.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct AttemptKey {
+    /// The revision that was built.
+    pub revision: RevisionKey,
+    /// The toolchain's name in its form for keys; see `ToolchainName::as_key`.
+    toolchain: String,
+    /// The job.
+    pub job: JobId,
+    /// The attempt's number.
+    pub attempt: u32,
+}
+
+impl AttemptKey {
+    /// The place of an attempt's objects.
+    pub fn new(revision: RevisionKey, toolchain: &ToolchainName, job: JobId, attempt: u32) -> Self {
+        Self { revision, toolchain: toolchain.as_key(), job, attempt }
+    }
+
+    /// The key of one of its objects.
+    pub fn object(&self, name: ObjectName) -> Key {
+        Key { attempt: self.clone(), name }
+    }
+}
+
+/// The objects an attempt has.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum ObjectName {
+    /// What it made.
+    Archive,
+    /// What is in the archive, and where.
+    Manifest,
+    /// Its sealed log.
+    Log,
+}
+
+impl ObjectName {
+    /// All there are.
+    pub const ALL: [Self; 3] = [Self::Archive, Self::Manifest, Self::Log];
+
+    /// The last part of the key.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Archive => "artifacts.tar.gz",
+            Self::Manifest => "manifest.json",
+            Self::Log => "log",
+        }
+    }
+}
+
+/// The key of an object.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Key {
+    /// The attempt it belongs to.
+    pub attempt: AttemptKey,
+    /// Which of its objects it is.
+    pub name: ObjectName,
+}
+
+impl Key {
+    pub(super) fn path(&self) -> Path {
+        Path::from(self.to_string())
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let AttemptKey { revision, toolchain, job, attempt } = &self.attempt;
+        write!(f, "{revision}/{toolchain}/{job}/{attempt}/{}", self.name.as_str())
+    }
+}
+
+impl FromStr for Key {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        let parse = || {
+            let mut parts = text.split('/');
+            let mut next = || parts.next();
+            let revision = next()?.parse().ok()?;
+            let toolchain = next()?.parse::<ToolchainName>().ok()?;
+            let (job, attempt) = (next()?.parse().ok()?, next()?.parse().ok()?);
+            let last = next()?;
+            let name = ObjectName::ALL.into_iter().find(|name| name.as_str() == last)?;
+            Some(AttemptKey::new(revision, &toolchain, job, attempt).object(name))
+        };
+        parse().filter(|key| key.to_string() == text).ok_or_else(|| error(text))
+    }
+}
+
+fn error(text: &str) -> KeyError {
+    KeyError(text.chars().take(200).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Timestamp;
+
+    #[test]
+    fn keys_read_back_and_nothing_else_is_a_key() {
+        let commit = "0123456789abcdef0123456789abcdef01234567";
+        let job = JobId::new(Timestamp::from_millis(5));
+        let toolchain = "gcc:14".parse().unwrap();
+        for revision in
+            [RevisionKey::Commit(commit.parse().unwrap()), RevisionKey::Tree(Digest::of(b"tree"))]
+        {
+            for name in ObjectName::ALL {
+                let key = AttemptKey::new(revision.clone(), &toolchain, job, 2).object(name);
+                assert_eq!(key.to_string().parse(), Ok(key.clone()));
+                assert_eq!(key.path().as_ref(), key.to_string());
+            }
+        }
+        for bad in [
+            String::new(),
+            format!("{commit}/gcc-14/{job}/2"),
+            format!("{commit}/gcc-14/{job}/2/other"),
+            format!("{commit}/gcc-14/{job}/2/log/x"),
+            format!("{commit}/gcc-14/{job}/02/log"),
+            format!("{commit}/gcc-14/{job}/+2/log"),
+            format!("{commit}/gcc:14/{job}/2/log"),
+            format!("{commit}/../{job}/2/log"),
+            format!("{}/gcc-14/{job}/2/log", commit.to_uppercase()),
+            format!("/{commit}/gcc-14/{job}/2/log"),
+        ] {
+            assert!(bad.parse::<Key>().is_err(), "{bad}");
+        }
+    }
+}
