@@ -1,0 +1,310 @@
+//! Outputs of real tools (in `fixtures/`, as gcc 12, clang 19, binutils 2.40, lld 19, CMake 3.25,
+//! ninja 1.11 and make 4.3 wrote them) and single lines, with what is found in them.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::diagnostics::DiagnosticKind::{self, Build, Command, Compile, Configure, Link};
+
+fn parse(output: &[u8]) -> Diagnostics {
+    let mut parser = Parser::new();
+    parser.feed(output);
+    parser.finish()
+}
+
+macro_rules! fixture {
+    ($name:literal) => {
+        ($name, &include_bytes!(concat!("fixtures/", $name, ".txt"))[..])
+    };
+}
+
+type Expected = (u64, u64, Option<(DiagnosticKind, &'static str)>);
+
+#[test]
+fn outputs_of_real_tools_are_understood() {
+    let table: &[((&str, &[u8]), Expected)] = &[
+        (
+            fixture!("gcc12-errors"),
+            (3, 4, Some((Compile, "a.c:2:35: ‘y’ undeclared (first use in this function)"))),
+        ),
+        (
+            fixture!("gcc12-errors-color"),
+            (3, 4, Some((Compile, "a.c:2:35: ‘y’ undeclared (first use in this function)"))),
+        ),
+        (
+            fixture!("gcc12-missing-header"),
+            (1, 0, Some((Compile, "h.c:1:10: sub/inc.h: No such file or directory"))),
+        ),
+        (fixture!("gcc12-warnings"), (0, 2, None)),
+        (
+            fixture!("gcc12-werror"),
+            (
+                2,
+                0,
+                Some((
+                    Compile,
+                    "w.c:2:39: format ‘%s’ expects argument of type ‘char *’, but argument 2 has type ‘int’",
+                )),
+            ),
+        ),
+        (
+            fixture!("gcc12-missing-file"),
+            (1, 0, Some((Compile, "nofile.c: No such file or directory"))),
+        ),
+        (fixture!("gas-errors"), (2, 0, Some((Compile, "bad.s:1: bad register name `%zzz'")))),
+        (fixture!("ld-undefined"), (1, 0, Some((Link, "l.c: undefined reference to `g'")))),
+        (fixture!("ld-undefined-lto"), (1, 0, Some((Link, "undefined reference to `g'")))),
+        (
+            fixture!("ld-multiple"),
+            (
+                1,
+                0,
+                Some((
+                    Link,
+                    "m2.c: multiple definition of `dup'; /tmp/ccL8XHUP.o:m1.c:(.text+0x0): first defined here",
+                )),
+            ),
+        ),
+        (
+            fixture!("ld-missing-library"),
+            (1, 0, Some((Link, "cannot find -lnosuchlib: No such file or directory"))),
+        ),
+        (
+            fixture!("make-gcc12"),
+            (3, 0, Some((Compile, "a.c:2:35: ‘y’ undeclared (first use in this function)"))),
+        ),
+        (
+            fixture!("make-no-rule"),
+            (0, 0, Some((Build, "No rule to make target 'nothing'.  Stop."))),
+        ),
+        (
+            fixture!("bash-not-found"),
+            (1, 0, Some((Command, "the program nosuchcommand is not there"))),
+        ),
+        (
+            fixture!("sh-not-found"),
+            (1, 0, Some((Command, "the program nosuchcommand is not there"))),
+        ),
+        (
+            fixture!("clang19-errors"),
+            (3, 1, Some((Compile, "a.c:2:35: use of undeclared identifier 'y'"))),
+        ),
+        (fixture!("clang19-warnings-color"), (0, 2, None)),
+        (
+            fixture!("clang19-missing-header"),
+            (1, 0, Some((Compile, "h.c:1:10: 'sub/inc.h' file not found"))),
+        ),
+        (fixture!("clang19-ld-undefined"), (1, 0, Some((Link, "l.c: undefined reference to `g'")))),
+        (fixture!("lld19-undefined"), (1, 0, Some((Link, "undefined symbol: g")))),
+        (fixture!("lld19-duplicate"), (1, 0, Some((Link, "duplicate symbol: dup")))),
+        (
+            fixture!("lld19-missing-library"),
+            (1, 0, Some((Link, "unable to find library -lnosuchlib"))),
+        ),
+        (
+            fixture!("clang19-assembler"),
+            (2, 0, Some((Compile, "bad.s:1:13: invalid register name"))),
+        ),
+        (
+            fixture!("clang19-missing-file"),
+            (2, 0, Some((Compile, "no such file or directory: 'nofile.c'"))),
+        ),
+        (
+            fixture!("clang19-werror"),
+            (
+                2,
+                0,
+                Some((
+                    Compile,
+                    "w.c:2:45: format specifies type 'char *' but the argument has type 'int'",
+                )),
+            ),
+        ),
+        (
+            fixture!("cmake-missing-package"),
+            (
+                1,
+                0,
+                Some((
+                    Configure,
+                    "CMakeLists.txt:3: By not providing \"FindZZZ.cmake\" in CMAKE_MODULE_PATH this project has",
+                )),
+            ),
+        ),
+        (fixture!("cmake-warning"), (0, 1, None)),
+        (
+            fixture!("ninja-gcc12"),
+            (
+                3,
+                0,
+                Some((
+                    Compile,
+                    "/workspace/src/a.c:2:35: ‘y’ undeclared (first use in this function)",
+                )),
+            ),
+        ),
+    ];
+    for ((name, output), expected) in table {
+        let found = parse(output);
+        let first = found.first_error.as_ref().map(|error| error.kind).zip(found.sentence());
+        let first = first.as_ref().map(|(kind, sentence)| (*kind, sentence.as_str()));
+        assert_eq!((found.errors, found.warnings, first), *expected, "{name}");
+    }
+}
+
+#[test]
+fn single_lines_are_understood_or_left_alone() {
+    let table: &[(&str, Expected)] = &[
+        (
+            "configure: error: no acceptable C compiler found in $PATH",
+            (1, 0, Some((Configure, "no acceptable C compiler found in $PATH"))),
+        ),
+        ("configure: WARNING: unrecognized options: --x", (0, 1, None)),
+        (
+            "./configure: line 2345: syntax error near unexpected token `x'",
+            (1, 0, Some((Configure, "./configure:2345: syntax error near unexpected token `x'"))),
+        ),
+        (
+            "meson.build:3:0: ERROR: Dependency \"x\" not found",
+            (1, 0, Some((Configure, "meson.build:3:0: Dependency \"x\" not found"))),
+        ),
+        (
+            "CMake Error: The source directory \"/x\" does not exist.",
+            (1, 0, Some((Configure, "The source directory \"/x\" does not exist."))),
+        ),
+        (
+            "Makefile:3: *** missing separator.  Stop.",
+            (0, 0, Some((Build, "Makefile:3: missing separator.  Stop."))),
+        ),
+        (
+            "make[2]: *** [Makefile:3: a.o] Error 1",
+            (0, 0, Some((Build, "[Makefile:3: a.o] Error 1"))),
+        ),
+        (
+            "ninja: error: loading 'build.ninja': No such file or directory",
+            (0, 0, Some((Build, "loading 'build.ninja': No such file or directory"))),
+        ),
+        (
+            "make: bison: No such file or directory",
+            (1, 0, Some((Command, "the program bison is not there"))),
+        ),
+        (
+            "./configure: 12: perl: not found",
+            (1, 0, Some((Command, "the program perl is not there"))),
+        ),
+        (
+            "gcc: error: unrecognized command-line option '-Wx'",
+            (1, 0, Some((Compile, "unrecognized command-line option '-Wx'"))),
+        ),
+        (
+            "x86_64-w64-mingw32-gcc-12: fatal error: no input files",
+            (1, 0, Some((Compile, "no input files"))),
+        ),
+        ("src/a.c:1: warning: old style", (0, 1, None)),
+        ("C:/x/a.c:1:2: error: no", (1, 0, Some((Compile, "C:/x/a.c:1:2: no")))),
+        (
+            "a.c:3:1: internal compiler error: Segmentation fault",
+            (1, 0, Some((Compile, "a.c:3:1: internal compiler error: Segmentation fault"))),
+        ),
+        (
+            "/usr/bin/x86_64-linux-gnu-ld: warning: x.o: missing .note.GNU-stack section implies executable stack",
+            (0, 1, None),
+        ),
+        (
+            "/usr/bin/ld: x.o: warning: relocation against `g' in read-only section `.text'",
+            (0, 1, None),
+        ),
+        ("/usr/bin/ld: skipping incompatible /lib/libm.so when searching for -lm", (0, 0, None)),
+        ("mold: error: undefined symbol: main", (1, 0, Some((Link, "undefined symbol: main")))),
+        ("a.c:1:2: note: declared here", (0, 0, None)),
+        ("checking for strerror... no", (0, 0, None)),
+        ("test 5: error: expected 3", (0, 0, None)),
+        ("   12 |   puts(\"a.c:1:2: error: x\");", (0, 0, None)),
+        ("echo 'error: x'", (0, 0, None)),
+        ("", (0, 0, None)),
+    ];
+    for (line, expected) in table {
+        let found = parse(line.as_bytes());
+        let first = found.first_error.as_ref().map(|error| error.kind).zip(found.sentence());
+        let first = first.as_ref().map(|(kind, sentence)| (*kind, sentence.as_str()));
+        assert_eq!((found.errors, found.warnings, first), *expected, "{line}");
+    }
+}
+
+#[test]
+fn flags_are_counted_without_their_werror() {
+    let (_, output) = fixture!("gcc12-warnings");
+    let twice = [output, output, b"a.c:1:1: warning: x [-Wunused-variable]\n"].concat();
+    let flags = parse(&twice).top_flags;
+    let flags: Vec<_> = flags.iter().map(|flag| (flag.flag.as_str(), flag.count)).collect();
+    assert_eq!(flags, [("-Wunused-variable", 3), ("-Wformat=", 2)]);
+    for (line, flag) in [
+        ("a.c:1:1: error: x [-Werror=format=]", "-Wformat="),
+        ("a.c:1:1: error: x [-Werror,-Wformat]", "-Wformat"),
+    ] {
+        assert_eq!(parse(line.as_bytes()).first_error.unwrap().flag.unwrap(), flag);
+    }
+    let mut parser = Parser::new();
+    for flag in 0..1000 {
+        parser.feed(format!("a.c:1:1: warning: x [-Wf{flag}]\n").as_bytes());
+    }
+    let found = parser.finish();
+    assert_eq!((found.warnings, found.top_flags.len()), (1000, 10));
+}
+
+#[test]
+fn lines_without_end_are_cut_and_do_not_hide_the_next() {
+    let mut output = vec![b'x'; 1 << 20];
+    output.extend_from_slice(b"\na.c:1:1: error: ");
+    output.resize(output.len() + (1 << 20), b'y');
+    let found = parse(&output);
+    assert_eq!((found.errors, found.first_error.unwrap().message.len()), (1, MAX_TEXT));
+}
+
+#[test]
+fn quoted_source_is_no_message() {
+    let found = parse(b"   12 |   puts(\"No space left on device\");\n");
+    assert_eq!(found, Diagnostics::default());
+}
+
+#[test]
+fn two_streams_are_joined() {
+    let mut stderr = Parser::new();
+    stderr.feed(b"make: *** [a] Error 1\na.c:1:1: warning: x [-Wa]");
+    let mut stdout = Parser::new();
+    stdout.feed(b"a.c:1:1: error: x\na.c:1:1: warning: x [-Wa]\nx: No space left on device");
+    let found = stderr.finish_with(stdout);
+    assert_eq!((found.errors, found.warnings, found.top_flags[0].count), (1, 2, 2));
+    assert_eq!(found.symptom, Some(Symptom::WorkspaceFull));
+    assert_eq!(found.first_error.unwrap().kind, Compile);
+}
+
+proptest! {
+    #[test]
+    fn pieces_may_end_anywhere(cuts in prop::collection::vec(0..4000_usize, 0..20)) {
+        let (_, output) = fixture!("gcc12-errors-color");
+        let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(output.len())).collect();
+        cuts.sort_unstable();
+        let mut parser = Parser::new();
+        let mut from = 0;
+        for cut in cuts {
+            parser.feed(&output[from..cut]);
+            from = cut;
+        }
+        parser.feed(&output[from..]);
+        prop_assert_eq!(parser.finish(), parse(output));
+    }
+
+    #[test]
+    fn no_input_makes_it_panic(
+        bytes in prop::collection::vec(any::<u8>(), 0..300),
+        parts in prop::collection::vec(prop::sample::select(vec![
+            ": ", ":", "error: ", "warning: ", "a.c", "1", "ld", "/usr/bin/ld", "CMake Error", " at ",
+            "make", "***", "\x1b[", "\x1b]8;;", "\n", "é", "[-W", "]", "(", ")", "configure", "line ",
+            "undefined reference to ", "not found", " |", "ERROR: ", "meson.build", "FAILED: ",
+        ]), 0..30),
+    ) {
+        parse(&bytes);
+        parse(parts.concat().as_bytes());
+    }
+}

@@ -1,0 +1,224 @@
+//! What is found in an output: one diagnostic, and the bounded summary of all of them.
+//!
+//! The summary is what a job's record holds; it is small however long the log was.
+
+use serde::{Deserialize, Serialize};
+
+use super::Symptom;
+use crate::model::{Cause, StepKind};
+
+/// The most different warning flags that are counted by name.
+pub(super) const MAX_FLAGS: usize = 64;
+/// The most flags a summary names.
+const TOP_FLAGS: usize = 10;
+
+/// How grave it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// A warning.
+    Warning,
+    /// An error.
+    Error,
+    /// An error after which the tool stopped.
+    Fatal,
+}
+
+/// What said it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DiagnosticKind {
+    /// A compiler or an assembler.
+    Compile,
+    /// A linker.
+    Link,
+    /// CMake, Meson or a configure script.
+    Configure,
+    /// make or ninja: something else failed before, and usually said why.
+    Build,
+    /// A program that is not there.
+    Command,
+}
+
+/// One thing that a tool said.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Diagnostic {
+    /// What said it.
+    pub kind: DiagnosticKind,
+    /// How grave it is.
+    pub severity: Severity,
+    /// The file, as the tool wrote it; it is text, not a path to open.
+    pub file: Option<String>,
+    /// The line, from 1.
+    pub line: Option<u32>,
+    /// The column, from 1, as the tool counts.
+    pub column: Option<u32>,
+    /// What is wrong; at most 1 KiB.
+    pub message: String,
+    /// The flag that rules it, such as `-Wunused-variable`.
+    pub flag: Option<String>,
+}
+
+/// How often a warning flag was the reason.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct FlagCount {
+    /// The flag, such as `-Wunused-variable`.
+    pub flag: String,
+    /// How often.
+    pub count: u64,
+}
+
+/// Everything found in the output of a step or a job.
+#[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Diagnostics {
+    /// Errors of compilers, assemblers, linkers and configure tools; lines of make, ninja and
+    /// compiler drivers that only sum up are not counted.
+    pub errors: u64,
+    /// Warnings.
+    pub warnings: u64,
+    /// The first error of the kind that explains most: a compiler's, linker's or configure's
+    /// before that of make or ninja, which only repeat that something failed.
+    pub first_error: Option<Diagnostic>,
+    /// The flags of most warnings, the most frequent first; at most ten.
+    pub top_flags: Vec<FlagCount>,
+    /// The first sign of a bound that was met.
+    pub symptom: Option<Symptom>,
+}
+
+impl Diagnostics {
+    /// The cause of a failed step of this kind: what the output says, where that is finer.
+    ///
+    /// A symptom of a bound is not taken into account: text can say anything, so the agent first
+    /// compares `symptom` with what it observed itself.
+    pub fn cause(&self, step: StepKind) -> Cause {
+        match step {
+            StepKind::Configure => Cause::Configure,
+            StepKind::Test => Cause::Test,
+            StepKind::Install => Cause::Install,
+            StepKind::Compile => self.said().unwrap_or(Cause::Compile),
+            // An explicit step with a name of its own, such as `all`, says only "command".
+            StepKind::Command => self.said().unwrap_or(Cause::Command),
+        }
+    }
+
+    /// What the tool that gave the first error does.
+    fn said(&self) -> Option<Cause> {
+        match self.first_error.as_ref()?.kind {
+            DiagnosticKind::Compile => Some(Cause::Compile),
+            DiagnosticKind::Link => Some(Cause::Link),
+            DiagnosticKind::Configure => Some(Cause::Configure),
+            DiagnosticKind::Build | DiagnosticKind::Command => None,
+        }
+    }
+
+    /// The first error as one sentence: `main.c:3:5: expected ';'`.
+    pub fn sentence(&self) -> Option<String> {
+        let error = self.first_error.as_ref()?;
+        let mut sentence = String::new();
+        if let Some(file) = &error.file {
+            sentence.push_str(file);
+            for number in [error.line, error.column].into_iter().flatten() {
+                sentence.push(':');
+                sentence.push_str(&number.to_string());
+            }
+            sentence.push_str(": ");
+        }
+        sentence.push_str(&error.message);
+        Some(sentence)
+    }
+
+    /// Counts one diagnostic.
+    pub(super) fn add(&mut self, found: Diagnostic, flags: &mut Vec<FlagCount>) {
+        if found.severity == Severity::Warning {
+            self.warnings += 1;
+            if let Some(flag) = found.flag {
+                if let Some(known) = flags.iter_mut().find(|known| known.flag == flag) {
+                    known.count += 1;
+                } else if flags.len() < MAX_FLAGS {
+                    flags.push(FlagCount { flag, count: 1 });
+                }
+            }
+            return;
+        }
+        if weight(&found) > 1 {
+            self.errors += 1;
+        }
+        if self.first_error.as_ref().is_none_or(|first| weight(&found) > weight(first)) {
+            self.first_error = Some(found);
+        }
+    }
+
+    /// Takes the most frequent flags into the summary.
+    pub(super) fn rank(&mut self, mut flags: Vec<FlagCount>) {
+        flags.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.flag.cmp(&b.flag)));
+        flags.truncate(TOP_FLAGS);
+        self.top_flags = flags;
+    }
+}
+
+/// How much an error explains. Of two that weigh the same, the first one counts.
+fn weight(error: &Diagnostic) -> u8 {
+    match error.kind {
+        DiagnosticKind::Build => 0,
+        // "compilation terminated", "ld returned 1 exit status": a tool that sums up.
+        _ if error.file.is_none() && is_summary(&error.message) => 1,
+        // A missing program ends a step only if nothing else did: scripts probe for programs.
+        DiagnosticKind::Command => 2,
+        _ => 3,
+    }
+}
+
+fn is_summary(message: &str) -> bool {
+    message.starts_with("ld returned ")
+        || message.starts_with("linker command failed")
+        || message.contains("errors generated")
+        || message.starts_with("all warnings being treated as errors")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(kind: DiagnosticKind) -> Diagnostics {
+        Diagnostics {
+            errors: 1,
+            first_error: Some(Diagnostic {
+                kind,
+                severity: Severity::Error,
+                file: Some("a.c".into()),
+                line: Some(3),
+                column: None,
+                message: "no".into(),
+                flag: None,
+            }),
+            ..Diagnostics::default()
+        }
+    }
+
+    #[test]
+    fn the_output_refines_the_step_that_failed() {
+        use DiagnosticKind::{Build, Command, Compile, Configure, Link};
+        for (step, kind, expected) in [
+            (StepKind::Compile, Compile, Cause::Compile),
+            (StepKind::Compile, Link, Cause::Link),
+            (StepKind::Compile, Configure, Cause::Configure),
+            (StepKind::Compile, Build, Cause::Compile),
+            (StepKind::Configure, Compile, Cause::Configure),
+            (StepKind::Configure, Command, Cause::Configure),
+            (StepKind::Test, Compile, Cause::Test),
+            (StepKind::Install, Link, Cause::Install),
+            (StepKind::Command, Link, Cause::Link),
+            (StepKind::Command, Compile, Cause::Compile),
+            (StepKind::Command, Command, Cause::Command),
+        ] {
+            assert_eq!(failed(kind).cause(step), expected, "{step:?} {kind:?}");
+        }
+        assert_eq!(Diagnostics::default().cause(StepKind::Compile), Cause::Compile);
+    }
+
+    #[test]
+    fn the_sentence_has_place_and_message() {
+        assert_eq!(failed(DiagnosticKind::Compile).sentence().unwrap(), "a.c:3: no");
+        assert_eq!(Diagnostics::default().sentence(), None);
+    }
+}
