@@ -2,6 +2,8 @@
 
 mod agent;
 mod sandbox;
+mod source;
 
 pub use agent::AgentSettings;
 pub use sandbox::{SandboxSettings, SeccompProfile};
+pub use source::{PrivateAddresses, Scheme, Schemes, SourceSettings};

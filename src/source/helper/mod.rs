@@ -1,0 +1,25 @@
+//! The helper process: everything that reads hostile bytes with libgit2 happens in it.
+//!
+//! It is this same program started again with a hidden argument. It has its own small address
+//! space, no environment, no configuration of git, no credentials but an ssh key's file name, and
+//! reaches the network only through the parent's relay. If it hangs or swells, it is killed.
+
+mod child;
+mod inspect;
+mod names;
+mod refs;
+mod remote;
+mod setup;
+mod spawn;
+mod tar;
+mod walk;
+mod wire;
+
+pub use child::helper_main;
+pub use wire::{TreeEntry, TreeKind};
+
+pub(super) use spawn::{Allowance, Helper};
+pub(super) use wire::{
+    Access, Failure, FailureKind, FetchRequest, Inspected, Part, Reply, Request, SshAccess,
+    TreeBounds, TreeRequest, Wanted,
+};

@@ -1,0 +1,219 @@
+//! Talks to the remote, through libgit2: lists refs, and fetches one commit into a mirror.
+//!
+//! The cheapest fetch that the remote allows is taken: the commit alone, else the ref that leads to
+//! it, else everything. The parent's relay stands between this process and the network.
+
+use std::{cell::Cell, fs, path::Path};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use git2::{
+    AutotagOption, CertificateCheckStatus, Cred, Direction, ErrorClass, ErrorCode, FetchOptions,
+    FetchPrune, Oid, Remote, RemoteCallbacks, RemoteRedirect, Repository, RepositoryInitOptions,
+};
+
+use super::{
+    refs::{self, Advertised},
+    walk::Source,
+    wire::{
+        Access, Failure, FailureKind, FetchRequest, Part, Reply, SshAccess, TreeRequest, Wanted,
+    },
+};
+use crate::{
+    model::CommitId,
+    source::{error::foreign, mirror::FETCHING},
+};
+
+/// Everything, also of a mirror that was shallow so far.
+const UNSHALLOW: i32 = i32::MAX;
+
+pub(super) fn resolve(access: &Access, wanted: &Wanted, most: u32) -> Result<Reply, Failure> {
+    let mut remote = Remote::create_detached(access.url.as_str()).map_err(|e| remote_failed(&e))?;
+    let connection = remote
+        .connect_auth(Direction::Fetch, Some(callbacks(access.ssh.as_ref())), None)
+        .map_err(|e| remote_failed(&e))?;
+    let heads = connection.list().map_err(|e| remote_failed(&e))?;
+    if heads.len() > most as usize {
+        let text = format!("the repository advertises more than {most} refs");
+        return Err(Failure::new(FailureKind::TooLarge, text));
+    }
+    let ids: Vec<String> = heads.iter().map(|head| head.oid().to_string()).collect();
+    let advertised: Vec<_> = heads
+        .iter()
+        .zip(&ids)
+        .map(|(head, id)| Advertised { name: head.name(), id, target: head.symref_target() })
+        .collect();
+    let (refname, id) = refs::find(&advertised, wanted)?;
+    let commit = id.parse().map_err(|_| {
+        Failure::new(FailureKind::Unreachable, "the server's ids are not SHA-1: not supported")
+    })?;
+    Ok(Reply::Resolved { commit, refname: refname.map(|name| foreign(&name)) })
+}
+
+pub(super) fn fetch(request: &FetchRequest) -> Result<Reply, Failure> {
+    let repository = open_or_init(&request.mirror)?;
+    if has(&repository, &request.commit) {
+        complete(request)?;
+        return Ok(Reply::Fetched { fetched: false, bytes: 0 });
+    }
+    let fetching = request.mirror.join(FETCHING);
+    fs::write(&fetching, b"").map_err(|error| {
+        Failure::new(FailureKind::Internal, format!("writing to the mirror failed: {error}"))
+    })?;
+    let reply = download(request, &repository);
+    // If this fails the next fetch starts afresh, which is only slower.
+    let _ = fs::remove_file(fetching);
+    reply
+}
+
+fn download(request: &FetchRequest, repository: &Repository) -> Result<Reply, Failure> {
+    let fetch = Fetch { request, repository, bytes: Cell::new(0) };
+    let mut failed = None;
+    for (refspecs, depth) in fetch.attempts() {
+        match fetch.run(&refspecs, depth) {
+            Ok(()) if has(repository, &request.commit) => {
+                fetch.keep()?;
+                complete(request)?;
+                return Ok(Reply::Fetched { fetched: true, bytes: fetch.bytes.get() });
+            }
+            Ok(()) => failed = None,
+            Err(failure) if failure.kind == FailureKind::Unreachable => failed = Some(failure),
+            Err(failure) => return Err(failure),
+        }
+    }
+    Err(failed.unwrap_or_else(|| {
+        let short = request.commit.short();
+        let text = format!("the repository has no commit {short}, or does not let it be fetched");
+        Failure::new(FailureKind::UnknownRef, text)
+    }))
+}
+
+struct Fetch<'a> {
+    request: &'a FetchRequest,
+    repository: &'a Repository,
+    /// Received by all attempts together.
+    bytes: Cell<u64>,
+}
+
+impl Fetch<'_> {
+    /// Refspecs and depths, the cheapest first. libgit2 fetches files only whole.
+    fn attempts(&self) -> Vec<(Vec<String>, i32)> {
+        let local = self.request.access.url.starts_with("file:");
+        let commit = &self.request.commit;
+        let mut attempts = Vec::new();
+        if !local {
+            attempts.push((vec![format!("+{commit}:refs/kiln/{commit}")], 1));
+        }
+        if let Some(hint) = &self.request.hint {
+            attempts.push((vec![format!("+{hint}:refs/kiln-hint/head")], i32::from(!local)));
+        }
+        let all = ["+refs/heads/*:refs/kiln-heads/*", "+refs/tags/*:refs/kiln-tags/*"];
+        let depth = if self.repository.is_shallow() { UNSHALLOW } else { 0 };
+        attempts.push((all.map(str::to_owned).to_vec(), depth));
+        attempts
+    }
+
+    fn run(&self, refspecs: &[String], depth: i32) -> Result<(), Failure> {
+        let (before, most) = (self.bytes.get(), self.request.pack_bytes);
+        let too_large = Cell::new(false);
+        let mut callbacks = callbacks(self.request.access.ssh.as_ref());
+        callbacks.transfer_progress(|progress| {
+            self.bytes.set(before + progress.received_bytes() as u64);
+            too_large.set(self.bytes.get() > most);
+            !too_large.get()
+        });
+        let mut options = FetchOptions::new();
+        options
+            .remote_callbacks(callbacks)
+            .download_tags(AutotagOption::None)
+            .update_fetchhead(false)
+            .prune(FetchPrune::Off)
+            .follow_redirects(RemoteRedirect::None)
+            .depth(depth);
+        let mut remote = self
+            .repository
+            .remote_anonymous(&self.request.access.url)
+            .map_err(|e| remote_failed(&e))?;
+        let result = remote.fetch(refspecs, Some(&mut options), None);
+        drop(options);
+        match result {
+            Err(_) if too_large.get() => {
+                let text = format!("fetching it takes more than {} MiB", most >> 20);
+                Err(Failure::new(FailureKind::TooLarge, text))
+            }
+            result => result.map_err(|e| remote_failed(&e)),
+        }
+    }
+
+    /// Keeps the commit reachable, and known as had when the next one is negotiated.
+    fn keep(&self) -> Result<(), Failure> {
+        let commit = &self.request.commit;
+        let id = Oid::from_str(commit.as_str()).map_err(|e| mirror_failed(&e))?;
+        self.repository
+            .reference(&format!("refs/kiln/{commit}"), id, true, "fetched")
+            .map_err(|e| mirror_failed(&e))?;
+        Ok(())
+    }
+}
+
+fn open_or_init(mirror: &Path) -> Result<Repository, Failure> {
+    if mirror.join("HEAD").exists() {
+        return Repository::open_bare(mirror).map_err(|e| mirror_failed(&e));
+    }
+    let mut options = RepositoryInitOptions::new();
+    options.bare(true).mkpath(true).external_template(false);
+    Repository::init_opts(mirror, &options).map_err(|e| mirror_failed(&e))
+}
+
+fn has(repository: &Repository, commit: &CommitId) -> bool {
+    let id = Oid::from_str(commit.as_str());
+    id.is_ok_and(|id| repository.odb().is_ok_and(|odb| odb.exists(id)))
+}
+
+/// Whether every object of the commit's tree is there and the tree is acceptable.
+fn complete(request: &FetchRequest) -> Result<(), Failure> {
+    let (mirror, commit) = (request.mirror.clone(), request.commit.clone());
+    let part = Part { prefix: Vec::new(), mirror, commit };
+    let tree = TreeRequest { parts: vec![part], bounds: request.bounds };
+    Source::open(tree)?.walk().map(drop)
+}
+
+fn callbacks<'a>(ssh: Option<&'a SshAccess>) -> RemoteCallbacks<'a> {
+    let mut callbacks = RemoteCallbacks::new();
+    let tried = Cell::new(false);
+    callbacks.credentials(move |_, _, _| match ssh {
+        Some(ssh) if !tried.replace(true) => Cred::ssh_key(&ssh.user, None, &ssh.key, None),
+        _ => Err(git2::Error::new(ErrorCode::Auth, ErrorClass::Net, "no more credentials")),
+    });
+    callbacks.certificate_check(move |certificate, _| {
+        let pinned = ssh.and_then(|ssh| {
+            let key = ssh.host_key.split_whitespace().nth(1)?;
+            STANDARD.decode(key).ok()
+        });
+        let shown = certificate.as_hostkey().and_then(|key| key.hostkey());
+        if pinned.is_some() && pinned.as_deref() == shown {
+            return Ok(CertificateCheckStatus::CertificateOk);
+        }
+        let text = "the host's key is not the one in the credentials file";
+        Err(git2::Error::new(ErrorCode::Certificate, ErrorClass::Ssh, text))
+    });
+    callbacks
+}
+
+fn remote_failed(error: &git2::Error) -> Failure {
+    let text = foreign(error.message());
+    match (error.code(), error.class()) {
+        (ErrorCode::Auth, _) => Failure::new(FailureKind::Credentials, text),
+        (_, ErrorClass::NoMemory) => {
+            Failure::new(FailureKind::TooLarge, "fetching it needs more memory than it may have")
+        }
+        (_, ErrorClass::Odb | ErrorClass::Repository | ErrorClass::Reference) => {
+            mirror_failed(error)
+        }
+        _ => Failure::new(FailureKind::Unreachable, text),
+    }
+}
+
+fn mirror_failed(error: &git2::Error) -> Failure {
+    let text = format!("the mirror is damaged: {}", foreign(error.message()));
+    Failure::new(FailureKind::Corrupt, text)
+}
