@@ -18,6 +18,7 @@ mod log;
 mod marker;
 mod ports;
 mod register;
+mod source_port;
 mod status;
 mod verdict;
 

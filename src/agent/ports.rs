@@ -65,8 +65,8 @@ pub struct Inspection {
     pub info: CommitInfo,
     /// The tree, with the contents that the builder wants.
     pub listing: Listing,
-    /// The text of `.kiln.toml`, if there is one; an error's sentence if it is not usable as text.
-    pub recipe_file: Result<Option<String>, String>,
+    /// The text of `.kiln.toml`, if there is one; an error if it cannot be one.
+    pub recipe_file: Result<Option<String>, PortError>,
     /// Submodules that are recorded and were not fetched.
     pub left_out: Vec<String>,
 }

@@ -82,8 +82,7 @@ async fn register(deps: &Deps) -> anyhow::Result<AgentClient> {
         }
     };
     tracing::info!(agent.id = %answer.agent, "registered at {server} as {name}");
-    let kept =
-        Kept { server: server.clone(), name: name.clone(), token: answer.token.clone() };
+    let kept = Kept { server: server.clone(), name: name.clone(), token: answer.token.clone() };
     keep(&deps.directory, &kept)
         .with_context(|| format!("the agent's token in {}", deps.directory.display()))?;
     Ok(AgentClient::new(server, Some(answer.token))?)

@@ -138,4 +138,3 @@ async fn sweep(deps: &Deps, alive: &Alive) {
         }
     }
 }
-

@@ -8,10 +8,7 @@ use super::{deps::Deps, register::VERSION};
 use crate::protocol::{AgentStatus, PresentToolchain};
 
 /// Looks at the images again and again; tells when something changed.
-pub(super) async fn watch_toolchains(
-    deps: &Deps,
-    present: watch::Sender<Vec<PresentToolchain>>,
-) {
+pub(super) async fn watch_toolchains(deps: &Deps, present: watch::Sender<Vec<PresentToolchain>>) {
     let every = Duration::from_secs(u64::from(deps.settings.status_seconds.max(1)));
     loop {
         match deps.toolchains.present().await {

@@ -151,9 +151,8 @@ fn judge_unmarked(code: i64, limits: &Limits) -> Judged {
 
 /// What is added to the log of a build that lost a process and succeeded all the same.
 pub(super) fn warning(exit: &Exit, limits: &Limits) -> Option<String> {
-    (exit.code == 0 && exit.oom_killed).then(|| {
-        format!("warning: a process was killed because {}", out_of_memory(limits))
-    })
+    (exit.code == 0 && exit.oom_killed)
+        .then(|| format!("warning: a process was killed because {}", out_of_memory(limits)))
 }
 
 fn out_of_memory(limits: &Limits) -> String {

@@ -1,6 +1,7 @@
 //! Settings: one file a section. Every section has defaults and refuses keys it does not know.
 
 mod agent;
+pub mod artifacts;
 mod sandbox;
 mod source;
 

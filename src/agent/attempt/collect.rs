@@ -56,10 +56,8 @@ pub(super) async fn keep(
         .map_err(|error| Trouble::new(Cause::RecipeInvalid, error.to_string()))?;
     let most = usize::try_from(limits.workspace_files).unwrap_or(usize::MAX);
     let entries = session.list(most).await?;
-    let selection = selector.select(
-        |path| order.found.listing.contains(path),
-        entries.iter().map(candidate),
-    );
+    let selection =
+        selector.select(|path| order.found.listing.contains(path), entries.iter().map(candidate));
     for note in &selection.notes {
         cx.log.say(format!("Artifacts: {note}")).await;
     }

@@ -64,8 +64,7 @@ pub(super) async fn build(
         let session = slot.fill(session).await;
         Ok::<_, Trouble>((session, began.elapsed()))
     };
-    let (opened, source, ()) =
-        tokio::try_join!(open, fetch(cx, leg), report_start(cx, &pinned))?;
+    let (opened, source, ()) = tokio::try_join!(open, fetch(cx, leg), report_start(cx, &pinned))?;
     let ((mut session, sandbox_time), (source, found, source_time)) = (opened, source);
     parts.usage.sandbox_millis = millis(sandbox_time);
     parts.usage.source_millis = millis(source_time);

@@ -66,7 +66,12 @@ pub(super) fn ended(judged: &Judged, took: Duration) -> String {
         None => format!("Success, {}", seconds(took)),
         Some(cause) => {
             let outcome = cause.outcome();
-            format!("{} ({cause}), {}: {}", capital(outcome.as_str()), seconds(took), judged.message)
+            format!(
+                "{} ({cause}), {}: {}",
+                capital(outcome.as_str()),
+                seconds(took),
+                judged.message
+            )
         }
     }
 }

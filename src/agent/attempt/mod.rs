@@ -6,8 +6,8 @@
 
 mod collect;
 mod context;
-mod leg;
 mod lease;
+mod leg;
 mod lines;
 mod output;
 mod plan;

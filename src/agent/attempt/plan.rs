@@ -28,12 +28,7 @@ pub(super) async fn plan(
     let took = began.elapsed();
     parts.usage.source_millis = millis(took);
     cx.log.say(lines::fetched(source, fetched.received(), took)).await;
-    let recipe_file = match found.recipe_file {
-        Ok(text) => text,
-        Err(problem) => {
-            return Err(Trouble::new(crate::model::Cause::RecipeInvalid, problem));
-        }
-    };
+    let recipe_file = found.recipe_file?;
     // A file that does not parse is the server's to refuse: it sees the text.
     let file = match recipe_file.as_deref().map(|text| builder::parse(text.as_bytes())) {
         Some(Ok(recipe)) => recipe,

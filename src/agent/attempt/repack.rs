@@ -115,7 +115,9 @@ fn pack(
             let message = format!("there are more artifacts than are kept: at most {most}");
             return Err(Trouble::new(Cause::ArtifactLimit, message));
         }
-        packer.add(entry, &mut head.chain(&mut filter)).map_err(|error| unpacked(&error))?;
+        packer
+            .add(entry, &mut Read::chain(&*head, &mut filter))
+            .map_err(|error| unpacked(&error))?;
     }
     let mut skipped = std::mem::take(&mut chosen.skipped);
     skipped.extend(filter.skipped().iter().map(|one| (one.name.clone(), one.reason)));

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard};
 
 use crate::sandbox::{SandboxError, Session};
 
@@ -12,7 +12,7 @@ use crate::sandbox::{SandboxError, Session};
 pub(super) struct SessionSlot(Arc<Mutex<Option<Box<dyn Session>>>>);
 
 /// The session, for as long as somebody uses it.
-pub(super) type InUse = OwnedMutexGuard<Option<Box<dyn Session>>, Box<dyn Session>>;
+pub(super) type InUse = OwnedMappedMutexGuard<Option<Box<dyn Session>>, Box<dyn Session>>;
 
 impl SessionSlot {
     /// Puts the session in and gives it out for use.

@@ -46,8 +46,7 @@ pub(in crate::agent) async fn supervise(
         disk_bytes: deps.settings.log_disk_bytes,
         path: spool_path(&deps, &claimed, "log"),
     };
-    let (log, log_tasks) =
-        Log::start(api.clone(), spool, Arc::clone(&deps.clock), ending.clone());
+    let (log, log_tasks) = Log::start(api.clone(), spool, Arc::clone(&deps.clock), ending.clone());
     let lease = Duration::from_millis(claimed.lease_ms);
     let cx = Context { deps, claimed: Arc::new(claimed), client: api.clone(), log, ending };
     let keeper = lease::keep(api, lease, cx.ending.clone());
@@ -179,4 +178,3 @@ async fn finish(cx: &Context, report: &FinishReport) -> Option<Result<(), Client
         }
     }
 }
-
