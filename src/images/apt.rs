@@ -1,0 +1,215 @@
+//! Where this machine's Debian packages come from, read out of its own apt configuration.
+//!
+//! Images fetch their packages as the host does: same mirror, same proxy, same leniency. On a host
+//! that is not Debian, or says nothing, Debian's own address. Pure: `host` reads the files.
+
+/// Where packages come from when the machine does not say.
+const DEFAULT_MAIN: &str = "http://deb.mirror.invalid/debian";
+const DEFAULT_SECURITY: &str = "http://deb.mirror.invalid/debian-security";
+
+/// Names of Debian's releases; a source with another suite is not Debian's.
+const SUITES: &[&str] = &[
+    "bullseye",
+    "bookworm",
+    "trixie",
+    "forky",
+    "duke",
+    "sid",
+    "oldstable",
+    "stable",
+    "testing",
+    "unstable",
+];
+
+/// Settings that say how to get to a mirror, and how strict to be about it.
+const PASSED_ON: &[&str] = &[
+    "Acquire::http::",
+    "Acquire::https::",
+    "Acquire::Check-Valid-Until ",
+    "Acquire::Check-Date ",
+    "Acquire::Retries ",
+    "Acquire::ForceIPv4 ",
+    "Acquire::ForceIPv6 ",
+];
+
+/// How to get packages.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Apt {
+    /// Base URL of the releases.
+    pub(super) main: String,
+    /// Base URL of the security updates; none where the machine has a mirror without them.
+    pub(super) security: Option<String>,
+    /// Lines for apt.conf.
+    pub(super) settings: Vec<String>,
+}
+
+impl Apt {
+    /// From the texts of the sources files (with whether each is in the deb822 format) and the
+    /// output of `apt-config dump`.
+    pub(super) fn from_host(sources: &[(bool, String)], dump: &str) -> Self {
+        let entries: Vec<(String, String)> = sources
+            .iter()
+            .flat_map(|(deb822, text)| if *deb822 { stanzas(text) } else { lines(text) })
+            .filter(|(url, _)| url.starts_with("http://") || url.starts_with("https://"))
+            .collect();
+        let url = |wanted: fn(&str) -> bool| {
+            let found = entries.iter().find(|(_, suite)| wanted(suite));
+            found.map(|(url, _)| url.trim_end_matches('/').to_owned())
+        };
+        let found = url(|suite| SUITES.contains(&suite));
+        let security = url(|suite| {
+            suite
+                .strip_suffix("-security")
+                .or_else(|| suite.strip_suffix("/updates"))
+                .is_some_and(|release| SUITES.contains(&release))
+        });
+        let main = found.unwrap_or_else(|| DEFAULT_MAIN.to_owned());
+        let security = security.or((main == DEFAULT_MAIN).then(|| DEFAULT_SECURITY.to_owned()));
+        let wanted = |line: &&str| PASSED_ON.iter().any(|prefix| line.starts_with(prefix));
+        let settings = dump.lines().filter(wanted).filter(|line| !line.ends_with("\"\";"));
+        Self { main, security, settings: settings.map(str::to_owned).collect() }
+    }
+
+    /// Whether certificates are needed.
+    pub(super) fn needs_certificates(&self) -> bool {
+        let https = |url: &String| url.starts_with("https://");
+        https(&self.main) || self.security.as_ref().is_some_and(https)
+    }
+
+    /// The file with the sources of a release, for `/etc/apt/sources.list.d`.
+    pub(super) fn sources(&self, release: &str) -> String {
+        let stanza = |url: &str, suites: &str| {
+            format!(
+                "Types: deb\nURIs: {url}\nSuites: {suites}\nComponents: main\n\
+                 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
+            )
+        };
+        let main = stanza(&self.main, &format!("{release} {release}-updates"));
+        match &self.security {
+            None => main,
+            Some(url) => format!("{main}\n{}", stanza(url, &format!("{release}-security"))),
+        }
+    }
+
+    /// The file with the settings, for `/etc/apt/apt.conf.d`. An update that fails is an error here,
+    /// not a warning: else the next command fails for a reason that says nothing.
+    pub(super) fn conf(&self) -> String {
+        let mut text = self.settings.join("\n");
+        text.push_str("\nAPT::Update::Error-Mode \"any\";\n");
+        if self.needs_certificates() {
+            text.push_str("Acquire::https::CaInfo \"/etc/apt/kiln/certificates.crt\";\n");
+        }
+        text
+    }
+}
+
+/// URL and suite of each line `deb [options] URL suite component…`.
+fn lines(text: &str) -> Vec<(String, String)> {
+    let entry = |line: &str| {
+        let rest = line.trim().strip_prefix("deb ")?.trim_start();
+        let rest = match rest.strip_prefix('[') {
+            Some(options) => options.split_once(']')?.1,
+            None => rest,
+        };
+        let mut words = rest.split_whitespace();
+        Some((words.next()?.to_owned(), words.next()?.to_owned()))
+    };
+    text.lines().filter_map(entry).collect()
+}
+
+/// URL and suite of each stanza `URIs: … Suites: …`, each with each.
+fn stanzas(text: &str) -> Vec<(String, String)> {
+    let mut entries = Vec::new();
+    let text: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    for stanza in text.split(|line| line.trim().is_empty()) {
+        let field = |name: &str| {
+            let mut values = Vec::new();
+            let mut inside = false;
+            for line in stanza {
+                if line.starts_with([' ', '\t']) {
+                    values.extend(line.split_whitespace().filter(|_| inside));
+                } else if let Some((key, value)) = line.split_once(':') {
+                    inside = key.eq_ignore_ascii_case(name);
+                    values.extend(value.split_whitespace().filter(|_| inside));
+                }
+            }
+            values
+        };
+        if field("Enabled").first().is_some_and(|value| value.eq_ignore_ascii_case("no"))
+            || !field("Types").contains(&"deb")
+        {
+            continue;
+        }
+        for url in field("URIs") {
+            for suite in field("Suites") {
+                entries.push((url.to_owned(), suite.to_owned()));
+            }
+        }
+    }
+    entries
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(deb822: bool, text: &str, main: &str, security: Option<&str>) {
+        let apt = Apt::from_host(&[(deb822, text.to_owned())], "");
+        assert_eq!((apt.main.as_str(), apt.security.as_deref()), (main, security), "{text}");
+    }
+
+    #[test]
+    fn the_mirror_is_the_hosts() {
+        check(false, "", DEFAULT_MAIN, Some(DEFAULT_SECURITY));
+        check(
+            false,
+            "# comment\ndeb-src http://s/debian sid main\ndeb [arch=amd64 x=y] http://m/debian/ trixie main\n\
+             deb http://m/debian trixie-updates main\ndeb http://n/sec bookworm-security main\n",
+            "http://m/debian",
+            Some("http://n/sec"),
+        );
+        check(false, "deb https://m/debian stable main\n", "https://m/debian", None);
+        check(
+            false,
+            "deb http://archive/ubuntu noble main\ndeb http://x/debian nodistro main\n",
+            DEFAULT_MAIN,
+            Some(DEFAULT_SECURITY),
+        );
+        check(
+            true,
+            "Types: deb deb-src\n# comment\nURIs: http://m/debian\n  http://other/debian\n\
+             Suites: bookworm bookworm-updates\nComponents: main\n\nTypes: deb\n\
+             URIs: http://m/debian-security\nSuites: bookworm-security\n",
+            "http://m/debian",
+            Some("http://m/debian-security"),
+        );
+        check(
+            true,
+            "Enabled: no\nTypes: deb\nURIs: http://off/debian\nSuites: sid\n\nTypes: deb-src\n\
+             URIs: http://src/debian\nSuites: sid\n\nTypes: deb\nURIs: file:/cd\nSuites: sid\n",
+            DEFAULT_MAIN,
+            Some(DEFAULT_SECURITY),
+        );
+    }
+
+    #[test]
+    fn settings_about_reaching_a_mirror_are_passed_on_and_no_others() {
+        let dump = "Acquire::http::Proxy \"http://p:1\";\nAcquire::https \"\";\nAcquire::Retries \"3\";\n\
+                    Acquire::Check-Valid-Until \"false\";\nAcquire::IndexTargets::x \"y\";\nDPkg::Pre-Invoke \"z\";\n";
+        let apt = Apt::from_host(&[], dump);
+        assert_eq!(
+            apt.conf(),
+            "Acquire::http::Proxy \"http://p:1\";\nAcquire::Retries \"3\";\n\
+             Acquire::Check-Valid-Until \"false\";\nAPT::Update::Error-Mode \"any\";\n"
+        );
+    }
+
+    #[test]
+    fn a_mirror_with_tls_needs_certificates() {
+        let sources = [(false, "deb https://m/debian sid main".to_owned())];
+        let apt = Apt::from_host(&sources, "");
+        assert!(apt.conf().contains("CaInfo"));
+        assert!(apt.sources("trixie").contains("Suites: trixie trixie-updates\n"));
+        assert!(!apt.sources("trixie").contains("security"));
+    }
+}
