@@ -1,7 +1,8 @@
 //! Objects in and out.
 //!
 //! Uploads are staged and published with their last byte; one that fails, or whose future is
-//! dropped, leaves nothing (where publishing itself fails, a staging file that is swept). The local backend syncs files and folders before it says "stored".
+//! dropped, leaves nothing (where publishing itself fails, a staging file that is swept). The
+//! local backend syncs files and folders before it says "stored".
 
 use std::{io, ops::Range, path::PathBuf, pin::Pin, sync::Arc};
 
