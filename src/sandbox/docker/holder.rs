@@ -7,17 +7,20 @@
 
 use std::{collections::HashSet, io, time::Duration};
 
-use futures_util::{StreamExt, stream};
-use tokio::{task::JoinHandle, time::timeout};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use tokio::{sync::mpsc, time::timeout};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
 
-use super::pipe::Pipe;
+use super::pipe::{Input, OutputFrames, Pipe};
 use crate::sandbox::{ByteStream, EntryKind, SandboxError, WorkspaceEntry};
 
 /// `find` goes no deeper than this. No real tree does; a build that nests 20 000 folders would make
 /// the listing quadratic.
 pub(super) const SCRIPT: &str = r#"umask 022
 cd /workspace && mkdir -p home || exit 70
-while IFS=' ' read -r verb n; do
+while IFS=' ' read -r verb n end; do
   case $verb in
   load)
     while IFS= read -r n && [ "$n" -gt 0 ]; do head -c "$n" || exit 1; done |
@@ -32,7 +35,7 @@ while IFS=' ' read -r verb n; do
     [ -d src ] && [ ! -L src ] || exit 73
     head -c "$n" | tar -c -f - -C src --format=gnu --numeric-owner --owner=0 --group=0 \
       --hard-dereference --ignore-failed-read --no-recursion \
-      --null --verbatim-files-from --no-unquote -T -
+      --null --verbatim-files-from --no-unquote -T - && printf %s "$end"
     exit ;;
   *) exit 74 ;;
   esac
@@ -48,21 +51,22 @@ const MESSAGE_BYTES: usize = 64 << 10;
 const BYTES_PER_ENTRY: usize = 256;
 /// A path and its numbers: 128 names of at most 255 bytes.
 const RECORD_BYTES: usize = 40 << 10;
-/// From the end of its output to the holder's exit status.
-const EXIT_DEADLINE: Duration = Duration::from_secs(10);
+/// A holder that has gone may have said why.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+/// Pieces of a tar that are read before they are wanted.
+const CHUNKS_AHEAD: usize = 4;
 
 /// A started holder.
 #[derive(Debug)]
 pub(super) struct Holder {
-    pub(super) pipe: Pipe,
-    /// The exit status, once there is one.
-    pub(super) exit: JoinHandle<Result<i64, SandboxError>>,
+    pipe: Pipe,
+    /// Files and symlinks of the newest listing.
     listed: HashSet<Vec<u8>>,
 }
 
 impl Holder {
-    pub(super) fn new(pipe: Pipe, exit: JoinHandle<Result<i64, SandboxError>>) -> Self {
-        Self { pipe, exit, listed: HashSet::new() }
+    pub(super) fn new(pipe: Pipe) -> Self {
+        Self { pipe, listed: HashSet::new() }
     }
 
     /// Unpacks `tar`, of which at most `most` bytes are taken.
@@ -99,7 +103,7 @@ impl Holder {
             fed = &mut feed => match fed {
                 Ok(()) => answer.await?,
                 // If the holder has gone, its last words say more than the broken pipe.
-                Err(error @ SandboxError::Engine(_)) => match timeout(EXIT_DEADLINE, answer).await {
+                Err(error @ SandboxError::Engine(_)) => match timeout(LAST_WORDS, answer).await {
                     Ok(Ok(answer)) => answer,
                     _ => return Err(error),
                 },
@@ -142,8 +146,13 @@ impl Holder {
         Ok(entries)
     }
 
-    /// Hands out `paths`. The holder ends with it, and its exit status says whether all went well.
-    pub(super) async fn collect(mut self, paths: &[Vec<u8>]) -> Result<ByteStream, SandboxError> {
+    /// Hands out `paths`. That the tar is complete is said by a word at its end that nobody could
+    /// know before; seeing the holder exit would take longer. `closed` gives the stream up.
+    pub(super) async fn collect(
+        mut self,
+        paths: &[Vec<u8>],
+        closed: CancellationToken,
+    ) -> Result<ByteStream, SandboxError> {
         let mut names = Vec::new();
         for path in paths {
             if !self.listed.contains(path) {
@@ -155,37 +164,49 @@ impl Holder {
             names.extend_from_slice(path);
             names.push(0);
         }
-        let command = format!("collect {}\n", names.len());
+        let end = format!("{:032x}", rand::random::<u128>());
+        let command = format!("collect {} {end}\n", names.len());
         self.pipe.input.write(command.as_bytes()).await?;
-        let Self { pipe: Pipe { mut input, output }, exit, .. } = self;
+        let Pipe { mut input, output } = self.pipe;
         // The names can be more than the pipes hold before the tar begins to flow, so they are
-        // written while it is read.
-        let writer = tokio::spawn(async move {
-            let written = input.write(&names).await;
-            (input, written)
-        });
-        Ok(Box::pin(stream::unfold(Some((output, writer, exit)), |state| async move {
-            let (mut output, writer, exit) = state?;
-            match output.bytes().await {
-                Ok(Some(bytes)) => Some((Ok(bytes), Some((output, writer, exit)))),
-                Err(error) => Some((Err(io::Error::other(error)), None)),
-                Ok(None) => match timeout(EXIT_DEADLINE, exit).await {
-                    Ok(Ok(Ok(0))) => None,
-                    Ok(Ok(Ok(code))) => {
-                        let problem = format!("{} (exit status {code})", output.ended());
-                        Some((Err(io::Error::other(problem)), None))
-                    }
-                    Ok(Ok(Err(error))) => Some((Err(io::Error::other(error)), None)),
-                    Ok(Err(_)) | Err(_) => {
-                        Some((Err(io::Error::other("the holder's exit was not seen")), None))
-                    }
-                },
+        // written while it is read. Reading goes on in a task, so that closing the session can end
+        // it: the engine cannot remove a container whose output is held up.
+        let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
+        tokio::spawn(closed.clone().run_until_cancelled_owned(async move {
+            if let Err(error) = input.write(&names).await {
+                tracing::debug!(%error, "the holder does not take the names");
             }
-        })))
+        }));
+        tokio::spawn(closed.run_until_cancelled_owned(pump(output, end, sender)));
+        Ok(Box::pin(ReceiverStream::new(receiver)))
     }
 }
 
-async fn send(input: &mut super::pipe::Input, chunk: &mut Vec<u8>) -> Result<(), SandboxError> {
+/// Passes the tar on up to its end, which is kept back.
+async fn pump(mut output: OutputFrames, end: String, sender: mpsc::Sender<io::Result<Bytes>>) {
+    let mut held = BytesMut::new();
+    loop {
+        let broken = match output.bytes().await {
+            Ok(Some(bytes)) => {
+                held.extend_from_slice(&bytes);
+                let is_complete = held.ends_with(end.as_bytes());
+                let passed = held.split_to(held.len().saturating_sub(end.len())).freeze();
+                let is_wanted = passed.is_empty() || sender.send(Ok(passed)).await.is_ok();
+                if is_complete || !is_wanted {
+                    return;
+                }
+                continue;
+            }
+            Ok(None) => SandboxError::Engine(output.ended()),
+            Err(error) => error,
+        };
+        // Without a reader there is nobody to tell.
+        let _ = sender.send(Err(io::Error::other(broken))).await;
+        return;
+    }
+}
+
+async fn send(input: &mut Input, chunk: &mut Vec<u8>) -> Result<(), SandboxError> {
     input.write(format!("{}\n", chunk.len()).as_bytes()).await?;
     input.write(chunk).await?;
     chunk.clear();

@@ -14,7 +14,6 @@ use bollard::{
     models::ContainerCreateBody,
     query_parameters::{CreateContainerOptionsBuilder, StartContainerOptions},
 };
-use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 use super::{
@@ -181,9 +180,9 @@ impl Machine {
         session
             .containers
             .extend([&holder, &build].into_iter().filter_map(|made| made.name.clone()));
-        let (pipe, exit) = holder.running?;
-        session.holder = Some(Holder::new(pipe, exit));
-        let (pipe, exit) = build.running?;
+        session.holder = Some(Holder::new(holder.running?));
+        let pipe = build.running?;
+        let exit = build::watch(&self.engine, &key.build());
         session.build = Some(Build { engine: self.engine.clone(), name: key.build(), pipe, exit });
         Ok(())
     }
@@ -206,7 +205,7 @@ impl Machine {
             let pipe = Pipe::attach(&self.engine, &name).await?;
             let start = self.engine.docker().start_container(&name, None::<StartContainerOptions>);
             self.engine.call("start", start).await?;
-            Ok((pipe, build::watch(&self.engine, &name)))
+            Ok(pipe)
         };
         Made { running: running.await, name: Some(name) }
     }
@@ -246,7 +245,7 @@ impl Machine {
 struct Made {
     /// Its name, if it may be there and is ours.
     name: Option<String>,
-    running: Result<(Pipe, JoinHandle<Result<i64, SandboxError>>), SandboxError>,
+    running: Result<Pipe, SandboxError>,
 }
 
 /// A tag can be moved, so only ids are taken.

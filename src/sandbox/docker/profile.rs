@@ -162,7 +162,8 @@ impl Profile {
             memory: holder_memory(spec),
             processes: HOLDER_PROCESSES,
             nano_cpus,
-            file_bytes: spec.limits.workspace_bytes,
+            // Above what fits, so that a source that is too large meets the full workspace.
+            file_bytes: spec.limits.workspace_bytes.saturating_mul(2),
             auto_remove: true,
         };
         self.container(spec, part)

@@ -32,7 +32,8 @@ pub(super) struct DockerSession {
     pub(super) holder: Option<Holder>,
     /// Taken by `run`.
     pub(super) build: Option<Build>,
-    is_closed: bool,
+    /// Ends what still reads from the holder.
+    closed: CancellationToken,
 }
 
 impl DockerSession {
@@ -44,7 +45,7 @@ impl DockerSession {
             volume: None,
             holder: None,
             build: None,
-            is_closed: false,
+            closed: CancellationToken::new(),
         }
     }
 
@@ -54,8 +55,8 @@ impl DockerSession {
 
     /// Takes everything away in a task that is tracked, so that it goes on if the caller does not.
     fn remove(&mut self) -> impl Future<Output = Result<(), SandboxError>> + use<> {
-        self.is_closed = true;
-        // Streams first: the engine does not wait for a reader that is gone.
+        // Streams first: the engine cannot remove a container whose reader is stuck.
+        self.closed.cancel();
         self.holder = None;
         self.build = None;
         let (machine, key) = (Arc::clone(&self.machine), Key::of(&self.spec));
@@ -95,7 +96,7 @@ impl Session for DockerSession {
 
     async fn collect(&mut self, paths: Vec<Vec<u8>>) -> Result<ByteStream, SandboxError> {
         let holder = self.holder.take().ok_or_else(|| out_of_order("collect"))?;
-        holder.collect(&paths).await
+        holder.collect(&paths, self.closed.clone()).await
     }
 
     async fn close(mut self: Box<Self>) -> Result<(), SandboxError> {
@@ -107,7 +108,7 @@ impl Session for DockerSession {
 
 impl Drop for DockerSession {
     fn drop(&mut self) {
-        if self.is_closed {
+        if self.closed.is_cancelled() {
             return;
         }
         let (removal, job) = (self.remove(), self.spec.job);
