@@ -14,6 +14,7 @@ mod backoff;
 mod deps;
 mod driver;
 mod ending;
+mod image_port;
 mod log;
 mod marker;
 mod ports;
