@@ -1,0 +1,222 @@
+//! A leg: the source into a fresh sandbox, the steps run, what they made kept.
+
+use std::{convert::Infallible, future::pending, time::Duration};
+
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep},
+};
+
+use super::{
+    collect,
+    context::Context,
+    lines,
+    output::{self, Rules, Told},
+    report::{Parts, diagnostics_view, millis},
+    slot::SessionSlot,
+    trouble::Trouble,
+};
+use crate::{
+    agent::{
+        driver,
+        ending::StopReason,
+        ports::{FetchedSource, Inspection, PinnedToolchain},
+        verdict::{self, FailedStep, Judged, Observed},
+    },
+    builder::{self, Choice, JobFacts},
+    model::{ArtifactWhen, Cause, Environment, Limits, Recipe, Step, ToolchainName},
+    protocol::{SandboxView, StartReport},
+    sandbox::{Exit, Session, SessionSpec},
+};
+
+/// Pieces of output between sandbox and reader: enough that neither waits for the other's turn.
+const OUTPUT_CHANNEL: usize = 64;
+/// What a session may need beyond the time of its steps: for the source, listing and artifacts.
+const SESSION_MARGIN: Duration = Duration::from_secs(15 * 60);
+
+/// What is to be built, and how.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Leg<'a> {
+    /// The toolchain.
+    pub toolchain: &'a ToolchainName,
+    /// The recipe, repository and submission merged.
+    pub recipe: &'a Recipe,
+    /// The bounds.
+    pub limits: &'a Limits,
+}
+
+/// Builds, keeps what was made, and judges.
+pub(super) async fn build(
+    cx: &Context,
+    leg: Leg<'_>,
+    slot: &SessionSlot,
+    parts: &mut Parts,
+) -> Result<Judged, Trouble> {
+    let pinned = cx.deps.toolchains.resolve(leg.toolchain).await?;
+    cx.log.say(lines::toolchain(leg.toolchain, &pinned)).await;
+    if let Some(line) = lines::limits(leg.limits) {
+        cx.log.say(line).await;
+    }
+    // The sandbox is made while the source is fetched, and the server told of both meanwhile.
+    let began = Instant::now();
+    let open = async {
+        let session = cx.deps.sandbox.open(session_spec(cx, leg, &pinned)).await?;
+        let session = slot.fill(session).await;
+        Ok::<_, Trouble>((session, began.elapsed()))
+    };
+    let (opened, source, ()) = tokio::try_join!(open, fetch(cx, leg), report_start(cx, &pinned))?;
+    let ((mut session, sandbox_time), (source, found, source_time)) = (opened, source);
+    parts.usage.sandbox_millis = millis(sandbox_time);
+    parts.usage.source_millis = millis(source_time);
+
+    let choice = choose(cx, leg, &pinned, &found).await?;
+    let facts = JobFacts {
+        toolchain: &pinned.facts,
+        limits: leg.limits,
+        committed_at: found.info.committed_at,
+    };
+    let env = builder::environment(facts, &choice.env, &leg.recipe.env);
+    session.load(source.tar(cx.ending.stopped()).await?).await?;
+
+    let began = Instant::now();
+    let (exit, told) = run(cx, &mut **session, leg.limits, (&choice.steps, &env)).await?;
+    parts.usage.run_millis = millis(began.elapsed());
+    fill_in(parts, &exit, &told);
+    let judged = verdict::judge(&Observed {
+        stopped: cx.ending.reason(),
+        exit,
+        failed: failed_step(&choice.steps, &told),
+        limits: leg.limits,
+    });
+    if let Some(line) = verdict::warning(&exit, leg.limits) {
+        cx.log.say(line).await;
+    }
+
+    let keeps = judged.is_success() || leg.recipe.artifacts.when == Some(ArtifactWhen::Always);
+    if !keeps || cx.ending.reason().is_some() {
+        return Ok(judged);
+    }
+    let began = Instant::now();
+    let order = collect::Order { leg, pinned: &pinned, found: &found };
+    let kept = collect::keep(cx, &mut **session, order).await;
+    parts.usage.collect_millis = millis(began.elapsed());
+    match kept {
+        Ok(kept) => {
+            parts.artifacts = kept.summary;
+            Ok(if judged.is_success() { kept.judged } else { judged })
+        }
+        // A build that failed stays what it is, whatever becomes of its leftovers.
+        Err(Trouble::Ends(of_artifacts)) if !judged.is_success() => {
+            cx.log.say(format!("Artifacts: {}", of_artifacts.message)).await;
+            Ok(judged)
+        }
+        Err(trouble) => Err(trouble),
+    }
+}
+
+fn session_spec(cx: &Context, leg: Leg<'_>, pinned: &PinnedToolchain) -> SessionSpec {
+    let wall = Duration::from_secs(u64::from(leg.limits.wall_seconds));
+    SessionSpec {
+        job: cx.claimed.job,
+        attempt: cx.claimed.attempt,
+        image: pinned.image.clone(),
+        limits: leg.limits.clone(),
+        source_bytes: cx.deps.machine.source_bytes,
+        deadline: cx.deps.clock.now().plus(wall + SESSION_MARGIN),
+    }
+}
+
+async fn report_start(cx: &Context, pinned: &PinnedToolchain) -> Result<(), Trouble> {
+    let report = StartReport {
+        sandbox: SandboxView {
+            image: pinned.image.0.clone(),
+            recipe_digest: pinned.recipe_digest.clone(),
+            compiler: pinned.compiler.clone(),
+            profile: cx.deps.machine.profile.clone(),
+        },
+    };
+    let heard = super::retry::until_heard(&cx.ending, || cx.client.start(&report)).await;
+    match heard {
+        None => Err(Trouble::Stopped),
+        Some(answer) => Ok(answer?),
+    }
+}
+
+async fn fetch(
+    cx: &Context,
+    leg: Leg<'_>,
+) -> Result<(Box<dyn FetchedSource>, Inspection, Duration), Trouble> {
+    let began = Instant::now();
+    let (source, stop) = (&cx.claimed.source, cx.ending.stopped());
+    let submodules = leg.recipe.submodules == Some(true);
+    let fetched = cx.deps.sources.fetch(source, submodules, stop).await?;
+    let found = fetched.inspect(stop).await?;
+    let took = began.elapsed();
+    cx.log.say(lines::fetched(source, fetched.received(), took)).await;
+    if let Some(line) = lines::left_out(&found.left_out) {
+        cx.log.say(line).await;
+    }
+    Ok((fetched, found, took))
+}
+
+async fn choose(
+    cx: &Context,
+    leg: Leg<'_>,
+    pinned: &PinnedToolchain,
+    found: &Inspection,
+) -> Result<Choice, Trouble> {
+    let choice = builder::choose(&found.listing, leg.recipe, &pinned.facts)
+        .map_err(|none| Trouble::new(Cause::RecipeInvalid, none.sentence))?;
+    cx.log.say(&choice.reason).await;
+    Ok(choice)
+}
+
+/// Runs the steps under the limits on time and output.
+async fn run(
+    cx: &Context,
+    session: &mut dyn Session,
+    limits: &Limits,
+    (steps, env): (&[Step], &Environment),
+) -> Result<(Exit, Told), Trouble> {
+    let nonce = (cx.deps.nonce)();
+    let script = driver::script(steps, env, &nonce)
+        .map_err(|error| Trouble::new(Cause::RecipeInvalid, error.to_string()))?;
+    let (sender, receiver) = mpsc::channel(OUTPUT_CHANNEL);
+    let rules = Rules { nonce: &nonce, steps, limits };
+    let both = async {
+        tokio::join!(
+            session.run(&script, sender, cx.ending.stopped().clone()),
+            output::drain(receiver, rules, &cx.log, &cx.ending)
+        )
+    };
+    let wall = async {
+        sleep(Duration::from_secs(u64::from(limits.wall_seconds))).await;
+        cx.ending.stop(StopReason::WallTime);
+        pending::<Infallible>().await
+    };
+    let (exit, told) = tokio::select! {
+        both = both => both,
+        never = wall => match never {},
+    };
+    Ok((exit?, told))
+}
+
+fn fill_in(parts: &mut Parts, exit: &Exit, told: &Told) {
+    let failed = told.failed.map(|(index, _)| index);
+    parts.diagnostics = Some(diagnostics_view(&told.diagnostics, failed));
+    // The build's own numbers are text; the engine's are better, where a run was long enough.
+    let (peak, cpu) = told.used;
+    parts.usage.peak_memory_bytes = exit.used.map_or(peak, |used| used.peak_memory_bytes);
+    parts.usage.cpu_millis = exit.used.map_or(cpu / 1_000, |used| millis(used.cpu));
+}
+
+fn failed_step(steps: &[Step], told: &Told) -> Option<FailedStep> {
+    let index = usize::from(told.failed?.0);
+    let (step, said) = (steps.get(index)?, told.diagnostics.get(index)?);
+    Some(FailedStep {
+        name: step.name.clone(),
+        cause: said.cause(step.kind),
+        error: said.sentence(),
+        bound: said.symptom.map(crate::diagnostics::Symptom::cause),
+    })
+}

@@ -1,0 +1,114 @@
+//! kiln's own lines in a log: what was fetched, what it runs in, what is not as usual. Short facts.
+
+use std::time::Duration;
+
+use crate::{
+    agent::{
+        ports::{PinnedToolchain, Received},
+        verdict::{Judged, size},
+    },
+    model::{Limits, ToolchainName},
+    protocol::ClaimedSource,
+};
+
+/// How many names a line shows.
+const SHOWN: usize = 5;
+
+/// What was fetched.
+pub(super) fn fetched(source: &ClaimedSource, received: Received, took: Duration) -> String {
+    let commit = source.commit.short();
+    let how = if received.from_cache {
+        "already here".to_owned()
+    } else {
+        format!("{} received", size(received.bytes))
+    };
+    format!("Source: {} at {commit}, {how}, {}", source.url, seconds(took))
+}
+
+/// What it runs in.
+pub(super) fn toolchain(name: &ToolchainName, pinned: &PinnedToolchain) -> String {
+    let image = pinned.image.0.strip_prefix("sha256:").unwrap_or(&pinned.image.0);
+    let image = image.get(..12).unwrap_or(image);
+    format!("Toolchain: {name}, {}, image {image}", pinned.compiler)
+}
+
+/// What was left out; none if nothing was.
+pub(super) fn left_out(submodules: &[String]) -> Option<String> {
+    let (first, more) = submodules.split_at(submodules.len().min(SHOWN));
+    let more = match more.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!first.is_empty()).then(|| {
+        format!(
+            "Submodules left out (submodules = true in .kiln.toml fetches them): {}{more}",
+            first.join(", ")
+        )
+    })
+}
+
+/// The bounds that are not the default ones; none if all are.
+pub(super) fn limits(limits: &Limits) -> Option<String> {
+    let value = |limits: &Limits| serde_json::to_value(limits).unwrap_or_default();
+    let (given, usual) = (value(limits), value(&Limits::default()));
+    let given = given.as_object()?;
+    let differ: Vec<String> = given
+        .iter()
+        .filter(|(name, value)| usual.get(name.as_str()) != Some(value))
+        .map(|(name, value)| format!("{name} = {value}"))
+        .collect();
+    (!differ.is_empty()).then(|| format!("Limits: {}", differ.join(", ")))
+}
+
+/// How it ended.
+pub(super) fn ended(judged: &Judged, took: Duration) -> String {
+    match judged.verdict.cause() {
+        None => format!("Success, {}", seconds(took)),
+        Some(cause) => {
+            let outcome = cause.outcome();
+            format!(
+                "{} ({cause}), {}: {}",
+                capital(outcome.as_str()),
+                seconds(took),
+                judged.message
+            )
+        }
+    }
+}
+
+/// A time for people.
+pub(super) fn seconds(time: Duration) -> String {
+    match time.as_millis() {
+        millis @ 0..1_000 => format!("{millis} ms"),
+        _ => format!("{:.1} s", time.as_secs_f64()),
+    }
+}
+
+fn capital(word: &str) -> String {
+    let (first, rest) = word.split_at(word.len().min(1));
+    first.to_ascii_uppercase() + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Cause;
+
+    #[test]
+    fn lines_say_what_is_not_as_usual_and_nothing_else() {
+        assert_eq!(limits(&Limits::default()), None);
+        let tight = Limits { wall_seconds: 60, processes: 9, ..Limits::default() };
+        assert_eq!(limits(&tight).unwrap(), "Limits: processes = 9, wall_seconds = 60");
+        assert_eq!(left_out(&[]), None);
+        let names: Vec<String> = (0..7).map(|n| format!("lib/{n}")).collect();
+        assert!(left_out(&names).unwrap().ends_with("lib/3, lib/4 and 2 more"));
+    }
+
+    #[test]
+    fn the_last_line_says_how_it_ended() {
+        let took = Duration::from_millis(3_240);
+        assert_eq!(ended(&Judged::SUCCESS, took), "Success, 3.2 s");
+        let judged = Judged::failed(Cause::WallTime, "ran longer than 3 s");
+        assert_eq!(ended(&judged, took), "Timeout (wall_time), 3.2 s: ran longer than 3 s");
+    }
+}

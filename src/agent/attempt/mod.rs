@@ -1,0 +1,23 @@
+//! One attempt at a job, from the claim to the report.
+//!
+//! `supervise` is the frame: it keeps the lease (`lease`), isolates the work (`plan`, `leg`), closes
+//! the session on every path (`slot`), sends the log to its end and reports. The work itself is
+//! `leg`: source, sandbox, `output` with its `steps`, `collect` with `repack` and `upload`.
+
+mod collect;
+mod context;
+mod lease;
+mod leg;
+mod lines;
+mod output;
+mod plan;
+mod repack;
+mod report;
+mod retry;
+mod slot;
+mod steps;
+mod supervise;
+mod trouble;
+mod upload;
+
+pub(super) use supervise::supervise;

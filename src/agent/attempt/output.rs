@@ -1,0 +1,171 @@
+//! What the build writes, while it writes it: marks out, log lines on, diagnostics read, and the
+//! bounds on silence and on raw output kept.
+//!
+//! Silence is only counted while this waits for the build: when the build itself is held up, because
+//! the server is away and the log is full, its silence is ours.
+
+use std::time::Duration;
+
+use tokio::{sync::mpsc, time::timeout};
+
+use super::steps::{StepEvent, Steps};
+use crate::{
+    agent::{
+        ending::{Ending, StopReason},
+        log::Log,
+        marker::{Mark, MarkReader, Piece},
+    },
+    diagnostics::{Diagnostics, Parser},
+    model::{Limits, Step, Stream},
+    sandbox::Output,
+};
+
+/// The rules for one build's output.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules<'a> {
+    /// What the marks of this attempt carry.
+    pub nonce: &'a str,
+    /// The steps it runs.
+    pub steps: &'a [Step],
+    /// Its bounds.
+    pub limits: &'a Limits,
+}
+
+/// What was learned from the output.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// The step that failed, by its index.
+    pub failed: Option<(u16, i32)>,
+    /// Peak memory in bytes and processor time in microseconds; 0 if not measured.
+    pub used: (u64, u64),
+    /// What each step's output says.
+    pub diagnostics: Vec<Diagnostics>,
+    /// Bytes of output.
+    pub bytes: u64,
+}
+
+/// Reads until the build has closed both of its streams.
+pub(super) async fn drain(
+    mut output: mpsc::Receiver<Output>,
+    rules: Rules<'_>,
+    log: &Log,
+    ending: &Ending,
+) -> Told {
+    let silence = Duration::from_secs(u64::from(rules.limits.silence_seconds));
+    let mut reader = Reader::new(rules, log);
+    loop {
+        let piece = if ending.reason().is_some() {
+            output.recv().await
+        } else {
+            match timeout(silence, output.recv()).await {
+                Ok(piece) => piece,
+                Err(_) => {
+                    ending.stop(StopReason::NoOutput);
+                    continue;
+                }
+            }
+        };
+        let Some(piece) = piece else { break };
+        if !reader.take(piece).await {
+            ending.stop(StopReason::OutputLimit);
+        }
+    }
+    reader.finish().await
+}
+
+struct Reader<'a> {
+    rules: Rules<'a>,
+    log: &'a Log,
+    marks: [MarkReader; 2],
+    steps: Steps,
+    parsers: Vec<[Parser; 2]>,
+    told: Told,
+    pieces: Vec<Piece>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(rules: Rules<'a>, log: &'a Log) -> Self {
+        Self {
+            rules,
+            log,
+            marks: [MarkReader::new(rules.nonce), MarkReader::new(rules.nonce)],
+            steps: Steps::new(rules.steps.len()),
+            parsers: rules.steps.iter().map(|_| [Parser::new(), Parser::new()]).collect(),
+            told: Told::default(),
+            pieces: Vec::new(),
+        }
+    }
+
+    /// Takes one piece of output; false once it is more than the build may write.
+    async fn take(&mut self, output: Output) -> bool {
+        let Output { stream, mut bytes } = output;
+        let room = self.rules.limits.output_bytes - self.told.bytes;
+        let fits = bytes.len() as u64 <= room;
+        if !fits {
+            bytes.truncate(usize::try_from(room).unwrap_or(usize::MAX));
+        }
+        self.told.bytes += bytes.len() as u64;
+        let mut pieces = std::mem::take(&mut self.pieces);
+        self.marks[slot(stream)].feed(bytes, &mut pieces);
+        self.pieces = self.pass_on(stream, pieces).await;
+        fits
+    }
+
+    async fn finish(mut self) -> Told {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let mut pieces = Vec::new();
+            self.marks[slot(stream)].finish(&mut pieces);
+            self.pass_on(stream, pieces).await;
+        }
+        let mut events = Vec::new();
+        self.steps.finish(&mut events);
+        self.tell(events).await;
+        self.told.failed = self.steps.failed();
+        let parsers = self.parsers.into_iter();
+        self.told.diagnostics = parsers.map(|[out, err]| err.finish_with(out)).collect();
+        self.told
+    }
+
+    /// Gives the emptied vector back, to be used again.
+    async fn pass_on(&mut self, stream: Stream, mut pieces: Vec<Piece>) -> Vec<Piece> {
+        for piece in pieces.drain(..) {
+            match piece {
+                Piece::Bytes(bytes) => {
+                    let step = self.steps.of(stream);
+                    if let Some(parsers) = self.parsers.get_mut(usize::from(step.unwrap_or(0))) {
+                        parsers[slot(stream)].feed(&bytes);
+                    }
+                    self.log.data(stream, step, bytes).await;
+                }
+                Piece::Mark(Mark::Used { peak_memory, cpu_micros }) => {
+                    self.told.used = (peak_memory, cpu_micros);
+                }
+                Piece::Mark(mark) => {
+                    let mut events = Vec::new();
+                    self.steps.pass(stream, mark, &mut events);
+                    self.tell(events).await;
+                }
+            }
+        }
+        pieces
+    }
+
+    async fn tell(&self, events: Vec<StepEvent>) {
+        for event in events {
+            match event {
+                StepEvent::Start(index) => {
+                    let Some(step) = self.rules.steps.get(usize::from(index)) else { continue };
+                    self.log.step_start(index, step.clone()).await;
+                }
+                StepEvent::End(index, code) => self.log.step_end(index, code).await,
+            }
+        }
+    }
+}
+
+const fn slot(stream: Stream) -> usize {
+    match stream {
+        Stream::Stdout => 0,
+        Stream::Stderr | Stream::Kiln => 1,
+    }
+}

@@ -1,0 +1,64 @@
+//! What an agent is made of; whoever starts it puts this together.
+
+use std::{path::PathBuf, sync::Arc};
+
+use super::ports::{Sources, Toolchains};
+use crate::{config::AgentSettings, model::Clock, sandbox::Sandbox};
+
+/// Everything an agent needs.
+#[derive(Debug)]
+pub struct Deps {
+    /// Its settings.
+    pub settings: AgentSettings,
+    /// Where it keeps its token and what waits to be sent.
+    pub directory: PathBuf,
+    /// The enrollment token, needed only where no token of its own is kept.
+    pub enrollment: Option<String>,
+    /// The machine.
+    pub machine: Machine,
+    /// Where builds run.
+    pub sandbox: Arc<dyn Sandbox>,
+    /// Where sources come from.
+    pub sources: Arc<dyn Sources>,
+    /// What builds can run in.
+    pub toolchains: Arc<dyn Toolchains>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Makes what the marks of one attempt carry: [`random_nonce`], but in tests.
+    pub nonce: fn() -> String,
+}
+
+/// The machine an agent runs on, as its engine says.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Machine {
+    /// The agent's name.
+    pub name: String,
+    /// The processor architecture, such as `x86_64`.
+    pub arch: String,
+    /// Cores of the engine.
+    pub cpus: u32,
+    /// Memory of the engine in bytes.
+    pub memory_bytes: u64,
+    /// The engine and its version.
+    pub engine: String,
+    /// The isolation profile, such as `docker/standard`.
+    pub profile: String,
+    /// Size of a build's /dev/shm, which counts towards its memory.
+    pub shm_bytes: u64,
+    /// The most bytes a source may have.
+    pub source_bytes: u64,
+}
+
+impl Deps {
+    /// How many jobs run at one time.
+    pub fn workers(&self) -> u32 {
+        let Machine { cpus, memory_bytes, shm_bytes, .. } = self.machine;
+        let job = crate::model::Limits::default().container_memory(shm_bytes);
+        self.settings.workers(cpus, memory_bytes, job)
+    }
+}
+
+/// 128 random bits as text: no build can guess it.
+pub fn random_nonce() -> String {
+    hex::encode(rand::random::<[u8; 16]>())
+}

@@ -1,0 +1,140 @@
+//! The agent's life: register, claim while a worker is free, sweep, stop softly and then hard.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::watch,
+    time::{MissedTickBehavior, interval},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    backoff::Backoff,
+    deps::Deps,
+    register, status,
+    workers::{Alive, Workers},
+};
+use crate::{
+    model::ClaimId,
+    protocol::{ClaimRequest, Claimed, PresentToolchain},
+};
+
+/// How long a claim asks to wait; the server may answer earlier.
+const CLAIM_WAIT: Duration = Duration::from_secs(30);
+
+/// Runs the agent until it is told to stop; then it takes no new jobs, gives those that run the
+/// time the settings grant, ends the rest and cleans up.
+///
+/// # Errors
+///
+/// When the server does not want this agent, or its token cannot be kept.
+pub async fn run(deps: Deps, stop: CancellationToken) -> anyhow::Result<()> {
+    let deps = Arc::new(deps);
+    let alive = Alive::default();
+    let (present, toolchains) = watch::channel(Vec::new());
+    // What there is must be known before the first claim, or that one would get nothing.
+    let watching = {
+        let deps = Arc::clone(&deps);
+        async move { status::watch_toolchains(&deps, present).await }
+    };
+    let mut workers = Workers::new(Arc::clone(&deps), alive.clone());
+    let claiming = claim_loop(&deps, &mut workers, toolchains, &stop);
+    let result = tokio::select! {
+        result = claiming => result,
+        () = watching => Ok(()),
+        () = sweep(&deps, &alive) => Ok(()),
+    };
+    let grace = Duration::from_secs(u64::from(deps.settings.grace_seconds));
+    workers.stop(grace).await;
+    result
+}
+
+async fn claim_loop(
+    deps: &Deps,
+    workers: &mut Workers,
+    mut toolchains: watch::Receiver<Vec<PresentToolchain>>,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let Some(mut client) = register::connect(deps, stop).await? else { return Ok(()) };
+    tokio::select! {
+        () = stop.cancelled() => return Ok(()),
+        _ = toolchains.changed() => {}
+        // A machine without any toolchain can still plan.
+        () = tokio::time::sleep(Duration::from_secs(2)) => {}
+    }
+    let most = deps.workers() as usize;
+    let mut backoff = Backoff::new();
+    let mut id = ClaimId::new(deps.clock.now());
+    loop {
+        let busy = workers.busy();
+        let status = status::status(deps, busy, toolchains.borrow_and_update().clone());
+        let wait_ms = u64::try_from(CLAIM_WAIT.as_millis()).unwrap_or(u64::MAX);
+        let request = ClaimRequest { claim: id, wait_ms, status };
+        // A claim that is given up for news of the machine is repeated under the same id, so that
+        // a job it was granted meanwhile is not lost.
+        let claimed = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(()),
+            () = workers.ended() => continue,
+            changed = toolchains.changed(), if busy < most => {
+                if changed.is_err() {
+                    return Ok(());
+                }
+                continue;
+            }
+            claimed = client.claim(&request), if busy < most => claimed,
+        };
+        match claimed {
+            Ok(claimed) => {
+                backoff = Backoff::new();
+                id = ClaimId::new(deps.clock.now());
+                if let Some(claimed) = claimed {
+                    announce(&claimed);
+                    workers.start(client.clone(), claimed);
+                }
+            }
+            Err(error) if register::is_unknown(&error) => {
+                tracing::warn!("the server does not know this agent any more: {error}");
+                register::forget(deps);
+                match register::connect(deps, stop).await? {
+                    Some(known) => client = known,
+                    None => return Ok(()),
+                }
+            }
+            Err(error) => {
+                tracing::warn!("no job can be claimed: {error}");
+                tokio::select! {
+                    () = stop.cancelled() => return Ok(()),
+                    () = backoff.pause() => {}
+                }
+            }
+        }
+    }
+}
+
+fn announce(claimed: &Claimed) {
+    tracing::info!(
+        job.id = %claimed.job,
+        attempt = claimed.attempt,
+        "claimed a job of {}", claimed.source.url
+    );
+}
+
+/// Removes what earlier lives of this agent and crashed attempts left behind.
+async fn sweep(deps: &Deps, alive: &Alive) {
+    let every = Duration::from_secs(u64::from(deps.settings.sweep_seconds.max(1)));
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        match deps.sandbox.sweep(&alive.list()).await {
+            Ok(swept) if swept.containers + swept.volumes > 0 => tracing::warn!(
+                "removed {} containers and {} volumes that were left behind",
+                swept.containers,
+                swept.volumes
+            ),
+            Ok(_) => {}
+            Err(error) => tracing::warn!("what is left behind cannot be removed: {error}"),
+        }
+    }
+}

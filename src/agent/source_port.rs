@@ -1,0 +1,116 @@
+//! The machine's sources: git mirrors, through `source`.
+
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+use super::ports::{FetchedSource, Inspection, PortError, Received, Sources};
+use crate::{
+    builder::{FileKind, Listing, RECIPE_FILE},
+    model::Cause,
+    protocol::ClaimedSource,
+    sandbox::ByteStream,
+    source::{self, FetchSpec, Fetched, SourceError, Submodules, TreeKind},
+};
+
+/// Files of the root that the builder nearly always wants: asked for with the first look, so that
+/// most sources need no second one.
+const USUAL: &[&str] = &[
+    RECIPE_FILE,
+    "CMakeLists.txt",
+    "GNUmakefile",
+    "makefile",
+    "Makefile",
+    "Makefile.in",
+    "configure",
+];
+
+impl From<SourceError> for PortError {
+    fn from(error: SourceError) -> Self {
+        Self { cause: error.cause(), message: error.to_string() }
+    }
+}
+
+#[async_trait]
+impl Sources for source::Sources {
+    async fn fetch(
+        &self,
+        wanted: &ClaimedSource,
+        submodules: bool,
+        stop: &CancellationToken,
+    ) -> Result<Box<dyn FetchedSource>, PortError> {
+        let spec = FetchSpec {
+            url: self.parse_url(&wanted.url)?,
+            commit: wanted.commit.clone(),
+            refname: wanted.reference.as_ref().map(ToString::to_string),
+            submodules: if submodules { Submodules::Fetched } else { Submodules::LeftOut },
+        };
+        let fetched = source::Sources::fetch(self, &spec, stop).await?;
+        Ok(Box::new(InMirror { sources: self.clone(), fetched }))
+    }
+}
+
+/// A commit in its mirror.
+#[derive(Debug)]
+struct InMirror {
+    sources: source::Sources,
+    fetched: Fetched,
+}
+
+#[async_trait]
+impl FetchedSource for InMirror {
+    fn received(&self) -> Received {
+        Received { bytes: self.fetched.bytes, from_cache: !self.fetched.fetched }
+    }
+
+    async fn inspect(&self, stop: &CancellationToken) -> Result<Inspection, PortError> {
+        let checkout = &self.fetched.checkout;
+        let mut found = self.sources.inspect(checkout, USUAL, stop).await?;
+        let entries = std::mem::take(&mut found.entries);
+        let entries = entries.into_iter().map(|entry| (entry.path, kind(entry.kind)));
+        let mut listing = Listing::new(entries);
+        let known = |name: &String| USUAL.contains(&name.as_str());
+        let more: Vec<String> =
+            listing.wanted_files().into_iter().filter(|name| !known(name)).collect();
+        if !more.is_empty() {
+            let names: Vec<&str> = more.iter().map(String::as_str).collect();
+            found.files.extend(self.sources.inspect(checkout, &names, stop).await?.files);
+        }
+        let recipe_file = recipe_file(&mut found);
+        for (path, bytes) in found.files {
+            listing.add_contents(&path, bytes);
+        }
+        let text = |path: &Vec<u8>| String::from_utf8_lossy(path).escape_debug().to_string();
+        let left_out = found.left_out.iter().map(text).collect();
+        Ok(Inspection { info: found.info, listing, recipe_file, left_out })
+    }
+
+    async fn tar(&self, stop: &CancellationToken) -> Result<ByteStream, PortError> {
+        Ok(self.sources.tar(&self.fetched.checkout, stop).await?)
+    }
+}
+
+/// The recipe as text: the builder says what is wrong with one that is none.
+fn recipe_file(found: &mut source::Inspection) -> Result<Option<String>, PortError> {
+    let refused = |message: String| PortError { cause: Some(Cause::RecipeInvalid), message };
+    if found.too_large.iter().any(|name| name == RECIPE_FILE) {
+        return Err(refused(format!("{RECIPE_FILE} is larger than a recipe may be (64 KiB)")));
+    }
+    let Some(bytes) = found.files.remove(RECIPE_FILE) else { return Ok(None) };
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) => {
+            let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+            Err(refused(format!("{RECIPE_FILE}, line {line}: this is not UTF-8 text")))
+        }
+    }
+}
+
+const fn kind(kind: TreeKind) -> FileKind {
+    match kind {
+        TreeKind::File => FileKind::File,
+        TreeKind::Executable => FileKind::Executable,
+        TreeKind::Symlink => FileKind::Symlink,
+        TreeKind::Directory | TreeKind::Submodule => FileKind::Directory,
+    }
+}

@@ -1,0 +1,111 @@
+//! The attempts that run now, a task each.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::timeout;
+
+use super::{
+    attempt::supervise,
+    deps::Deps,
+    ending::{Ending, StopReason},
+};
+use crate::{client::AgentClient, model::JobId, protocol::Claimed};
+
+/// The attempts that are alive; the sweep leaves them alone.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Alive(Arc<Mutex<Vec<(JobId, u32)>>>);
+
+impl Alive {
+    /// A copy of the list.
+    pub(super) fn list(&self) -> Vec<(JobId, u32)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn add(&self, attempt: (JobId, u32)) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(attempt);
+    }
+
+    fn remove(&self, attempt: (JobId, u32)) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|one| *one != attempt);
+    }
+}
+
+/// The running attempts.
+#[derive(Debug)]
+pub(super) struct Workers {
+    deps: Arc<Deps>,
+    tasks: JoinSet<()>,
+    running: HashMap<Id, ((JobId, u32), Ending)>,
+    alive: Alive,
+}
+
+impl Workers {
+    /// None yet.
+    pub(super) fn new(deps: Arc<Deps>, alive: Alive) -> Self {
+        Self { deps, tasks: JoinSet::new(), running: HashMap::new(), alive }
+    }
+
+    /// How many run.
+    pub(super) fn busy(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Starts one more.
+    pub(super) fn start(&mut self, client: AgentClient, claimed: Claimed) {
+        let attempt = (claimed.job, claimed.attempt);
+        if self.running.values().any(|(known, _)| *known == attempt) {
+            tracing::warn!(job.id = %attempt.0, "an attempt that runs already was claimed again");
+            return;
+        }
+        self.alive.add(attempt);
+        let ending = Ending::default();
+        let work = supervise(Arc::clone(&self.deps), client, claimed, ending.clone());
+        let id = self.tasks.spawn(work).id();
+        self.running.insert(id, (attempt, ending));
+    }
+
+    /// Waits until one has ended; for ever if none runs.
+    pub(super) async fn ended(&mut self) {
+        match self.tasks.join_next_with_id().await {
+            Some(ended) => self.forget(ended),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Lets those that run go on for a while, then stops them; returns when none is left.
+    pub(super) async fn stop(mut self, grace: Duration) {
+        let all = async {
+            while let Some(ended) = self.tasks.join_next_with_id().await {
+                self.forget(ended);
+            }
+        };
+        if timeout(grace, all).await.is_ok() {
+            return;
+        }
+        tracing::info!("stopping {} running jobs", self.tasks.len());
+        for (_, ending) in self.running.values() {
+            ending.stop(StopReason::AgentStops);
+        }
+        while let Some(ended) = self.tasks.join_next_with_id().await {
+            self.forget(ended);
+        }
+    }
+
+    fn forget(&mut self, ended: Result<(Id, ()), JoinError>) {
+        let id = match ended {
+            Ok((id, ())) => id,
+            Err(error) => {
+                tracing::error!("an attempt's frame broke, its lease will lapse: {error}");
+                error.id()
+            }
+        };
+        if let Some((attempt, _)) = self.running.remove(&id) {
+            self.alive.remove(attempt);
+        }
+    }
+}
