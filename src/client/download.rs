@@ -100,7 +100,7 @@ mod tests {
         response::{IntoResponse, Response},
         routing::get,
     };
-    use futures_util::stream;
+    use futures_util::{StreamExt, stream};
 
     use super::*;
 
@@ -124,7 +124,12 @@ mod tests {
         if until < TEXT.len() || ranges {
             parts.push(Err(io::Error::other("cut")));
         }
-        let body = Body::from_stream(stream::iter(parts));
+        // The pause lets what was written so far reach the wire.
+        let parts = stream::iter(parts).then(|part| async {
+            tokio::task::yield_now().await;
+            part
+        });
+        let body = Body::from_stream(parts);
         if from > 0 {
             let range = format!("bytes {from}-{}/{}", TEXT.len() - 1, TEXT.len());
             return (StatusCode::PARTIAL_CONTENT, [("content-range", range)], body).into_response();
