@@ -20,7 +20,7 @@ use crate::{
 const TICK: Duration = Duration::from_millis(250);
 /// How long logs may still come after the build has ended: they are sealed by then, so this is
 /// only for a server that just went away.
-const LOGS_GRACE: Duration = Duration::from_secs(60);
+const LOGS_GRACE: Duration = Duration::from_mins(1);
 /// Messages on their way to be printed; readers wait when nobody reads.
 const MESSAGES: usize = 64;
 
@@ -59,7 +59,7 @@ pub(super) async fn attach(
     show: Show,
     console: &mut Console,
 ) -> Result<Followed, CliError> {
-    let mut follower = Follower::new(rest, build, show);
+    let mut follower = Follower::new(rest, build, show, console.notes_have_colors());
     let done = follower.run(console).await;
     if let Some(progress) = &follower.progress {
         progress.clear();
@@ -101,7 +101,7 @@ struct Follower {
 }
 
 impl Follower {
-    fn new(rest: &Rest, build: BuildId, show: Show) -> Self {
+    fn new(rest: &Rest, build: BuildId, show: Show, colors: bool) -> Self {
         let (sender, messages) = mpsc::channel(MESSAGES);
         let stop = CancellationToken::new();
         let mut watch = BuildWatch::new(rest.clone(), build, stop.clone());
@@ -115,7 +115,8 @@ impl Follower {
                 }
             }
         });
-        let progress = matches!(show, Show::Progress | Show::ProgressAndLogs).then(Progress::new);
+        let progress =
+            matches!(show, Show::Progress | Show::ProgressAndLogs).then(|| Progress::new(colors));
         Self {
             rest: rest.clone(),
             show,

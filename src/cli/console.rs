@@ -9,18 +9,21 @@ use std::io::{self, IsTerminal, Write};
 use anstream::{AutoStream, ColorChoice, adapter::strip_str};
 
 /// The output and the error output of a command.
+#[derive(Debug)]
 pub struct Console {
-    out: Box<dyn Write + Send>,
-    err: Box<dyn Write + Send>,
-    terminal: bool,
-    interactive: bool,
-    out_colors: bool,
-    err_colors: bool,
+    out: Output,
+    err: Output,
 }
 
-impl std::fmt::Debug for Console {
+struct Output {
+    to: Box<dyn Write + Send>,
+    terminal: bool,
+    colors: bool,
+}
+
+impl std::fmt::Debug for Output {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Console").field("terminal", &self.terminal).finish_non_exhaustive()
+        f.debug_struct("Output").field("terminal", &self.terminal).finish_non_exhaustive()
     }
 }
 
@@ -28,42 +31,43 @@ impl Console {
     /// The process's own streams; `NO_COLOR` and its like are honored.
     pub fn standard() -> Self {
         let (out, err) = (io::stdout(), io::stderr());
-        let terminal = out.is_terminal();
+        let out_colors = AutoStream::choice(&out) != ColorChoice::Never;
+        let err_colors = AutoStream::choice(&err) != ColorChoice::Never;
         Self {
-            terminal,
-            interactive: terminal && err.is_terminal(),
-            out_colors: terminal && AutoStream::choice(&out) != ColorChoice::Never,
-            err_colors: err.is_terminal() && AutoStream::choice(&err) != ColorChoice::Never,
-            out: Box::new(out),
-            err: Box::new(err),
+            out: Output::new(out.is_terminal(), out_colors, Box::new(out)),
+            err: Output::new(err.is_terminal(), err_colors, Box::new(err)),
         }
     }
 
     /// Other streams, as if they were pipes.
     pub fn piped(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>) -> Self {
-        let (terminal, interactive, out_colors, err_colors) = (false, false, false, false);
-        Self { out, err, terminal, interactive, out_colors, err_colors }
+        Self { out: Output::new(false, false, out), err: Output::new(false, false, err) }
     }
 
     /// Whether a person reads the output.
     pub(super) fn is_terminal(&self) -> bool {
-        self.terminal
+        self.out.terminal
     }
 
     /// Whether a person reads both outputs, so that lines may be drawn again.
     pub(super) fn is_interactive(&self) -> bool {
-        self.interactive
+        self.out.terminal && self.err.terminal
+    }
+
+    /// Whether the error output shows colors.
+    pub(super) fn notes_have_colors(&self) -> bool {
+        self.err.colors
     }
 
     /// Writes text that may have colors, and flushes it: who reads along sees it now.
     pub(super) fn print(&mut self, text: &str) -> io::Result<()> {
-        write(&mut *self.out, text, self.out_colors)
+        self.out.write(text)
     }
 
     /// Writes text that may have colors to the error output. Nobody may be there to read it, which
     /// is no reason to stop.
     pub(super) fn note(&mut self, text: &str) {
-        let _ = write(&mut *self.err, text, self.err_colors);
+        let _ = self.err.write(text);
     }
 
     /// What a renderer writes.
@@ -78,7 +82,7 @@ impl Console {
 
     /// The output, for bytes that must not be touched.
     pub(super) fn raw(&mut self) -> &mut (dyn Write + Send) {
-        &mut *self.out
+        &mut *self.out.to
     }
 
     /// Writes JSON.
@@ -88,11 +92,17 @@ impl Console {
     }
 }
 
-fn write(to: &mut dyn Write, text: &str, colors: bool) -> io::Result<()> {
-    if colors {
-        to.write_all(text.as_bytes())?;
-    } else {
-        to.write_all(strip_str(text).to_string().as_bytes())?;
+impl Output {
+    fn new(terminal: bool, colors: bool, to: Box<dyn Write + Send>) -> Self {
+        Self { to, terminal, colors: terminal && colors }
     }
-    to.flush()
+
+    fn write(&mut self, text: &str) -> io::Result<()> {
+        if self.colors {
+            self.to.write_all(text.as_bytes())?;
+        } else {
+            self.to.write_all(strip_str(text).to_string().as_bytes())?;
+        }
+        self.to.flush()
+    }
 }

@@ -86,8 +86,9 @@ impl CliError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Client(ClientError::Refused { status: 429, .. }) => Exit::Fault,
-            Self::Client(ClientError::Refused { status: 400..=499, .. })
-            | Self::Client(ClientError::Address(_))
+            Self::Client(
+                ClientError::Refused { status: 400..=499, .. } | ClientError::Address(_),
+            )
             | Self::Usage(_)
             | Self::File { .. } => Exit::Usage,
             Self::Client(_) | Self::Answer(_) | Self::Output(_) => Exit::Fault,

@@ -23,7 +23,7 @@ pub(super) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_millis(1_795_443_200_000 + seconds * 1000)
 }
 
-fn summary(id: &str, kind: &str, more: Value) -> Value {
+fn summary(id: &str, kind: &str, more: &Value) -> Value {
     let mut job = json!({
         "id": id, "kind": kind, "variant": "default", "retried": false, "state": "finished",
         "cancel_requested": false, "attempt": 1, "created_at": at(0),
@@ -38,7 +38,7 @@ fn good() -> Value {
     summary(
         GOOD,
         "leg",
-        json!({
+        &json!({
             "toolchain": "gcc:14", "outcome": "success", "started_at": at(1),
             "finished_at": Timestamp::from_millis(at(13).as_millis() + 500),
         }),
@@ -49,7 +49,7 @@ fn bad() -> Value {
     summary(
         BAD,
         "leg",
-        json!({
+        &json!({
             "toolchain": "clang:19", "outcome": "failure", "cause": "compile",
             "message": "the compile step exited with status 2", "started_at": at(2),
             "finished_at": at(10), "step": "compile",
@@ -69,7 +69,7 @@ pub(super) fn build_json() -> Value {
         "state": "finished", "outcome": "failure", "trigger": "manual", "created_by": "local",
         "created_at": at(0), "finished_at": at(30), "queue": "default", "priority": 0,
         "labels": {}, "jobs": [good(), bad()],
-        "plan": summary("01KB0Q6M3V8W2T5XJ4C9ZR7HN0", "plan", json!({"outcome": "success"})),
+        "plan": summary("01KB0Q6M3V8W2T5XJ4C9ZR7HN0", "plan", &json!({"outcome": "success"})),
     })
 }
 

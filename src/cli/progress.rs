@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, io};
 
+use anstream::adapter::strip_str;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{render, sanitize, style::result, text};
@@ -16,13 +17,14 @@ pub(super) struct Progress {
     lines: MultiProgress,
     bars: HashMap<JobId, ProgressBar>,
     shown: Vec<JobSummary>,
+    colors: bool,
 }
 
 impl Progress {
     /// No lines yet, on the error output.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(colors: bool) -> Self {
         let lines = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
-        Self { lines, bars: HashMap::new(), shown: Vec::new() }
+        Self { lines, bars: HashMap::new(), shown: Vec::new(), colors }
     }
 
     /// Shows where the build's jobs are now.
@@ -54,7 +56,8 @@ impl Progress {
                 self.lines.add(ProgressBar::new_spinner().with_style(style))
             });
             bar.set_prefix(format!("{:width$}", render::label(job)));
-            bar.set_message(message(job, now));
+            let message = message(job, now);
+            bar.set_message(if self.colors { message } else { strip_str(&message).to_string() });
             if job.state == StateName::Finished {
                 bar.finish();
             } else {
@@ -104,9 +107,7 @@ mod tests {
     #[test]
     fn a_line_says_where_the_job_is_and_why_it_waits() {
         let mut job = fixtures::build().jobs.remove(1);
-        let plain = |job: &JobSummary, now| {
-            anstream::adapter::strip_str(&message(job, fixtures::at(now))).to_string()
-        };
+        let plain = |job: &JobSummary, now| strip_str(&message(job, fixtures::at(now))).to_string();
         assert_eq!(plain(&job, 99), "failure · 8.0 s · the compile step exited with status 2");
         (job.state, job.outcome, job.finished_at) = (StateName::Running, None, None);
         job.message.clear();

@@ -123,7 +123,6 @@ fn fill(archive: impl Read, sha256: &str, part: &Path) -> Result<Unpacked, Unpac
             }
         }
     }
-    drop(archive);
     io::copy(&mut reader, &mut io::sink()).map_err(damaged)?;
     if !sha256.is_empty() && hex::encode(reader.hash.finalize()) != sha256 {
         return Err(UnpackError::Digest);

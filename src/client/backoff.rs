@@ -10,7 +10,7 @@ const FIRST: Duration = Duration::from_millis(200);
 /// The longest wait, so that nobody who watches has to wait long after the server is back.
 const MOST: Duration = Duration::from_secs(3);
 /// After this long without the server a follower gives up; longer than a reboot takes.
-const GIVE_UP_AFTER: Duration = Duration::from_secs(10 * 60);
+const GIVE_UP_AFTER: Duration = Duration::from_mins(10);
 
 /// The waits of one interruption.
 #[derive(Clone, Debug)]

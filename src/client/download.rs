@@ -107,7 +107,7 @@ mod tests {
     const TEXT: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 
     /// Serves `TEXT`, five bytes a connection, then breaks off.
-    async fn stingy(ranges: bool, headers: &HeaderMap, calls: &AtomicUsize) -> Response {
+    fn stingy(ranges: bool, headers: &HeaderMap, calls: &AtomicUsize) -> Response {
         let call = calls.fetch_add(1, Ordering::SeqCst);
         let from = headers
             .get("range")
@@ -141,7 +141,7 @@ mod tests {
         let calls = Arc::new(AtomicUsize::new(0));
         let app = Router::new().route(
             "/x",
-            get(move |headers: HeaderMap| async move { stingy(ranges, &headers, &calls).await }),
+            get(move |headers: HeaderMap| async move { stingy(ranges, &headers, &calls) }),
         );
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let http = Http::new(&format!("http://{}", listener.local_addr().unwrap()), None).unwrap();

@@ -221,7 +221,7 @@ mod tests {
         let path = format!("/api/v1/jobs/{job}/log/stream");
         let (rest, server) = serve(Router::new().route(&path, get(answer))).await;
         let mut follow = LogFollow::new(rest, job, None, CancellationToken::new());
-        follow.backoff = Backoff::giving_up_after(Duration::from_secs(60));
+        follow.backoff = Backoff::giving_up_after(Duration::from_mins(1));
         let (mut bytes, mut attempts, mut ends) = (Vec::new(), Vec::new(), 0);
         while let Some(event) = follow.next().await {
             let event = event.unwrap();

@@ -87,7 +87,10 @@ fn encode(path: &str) -> String {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
                 encoded.push(char::from(byte));
             }
-            _ => encoded.push_str(&format!("%{byte:02X}")),
+            _ => {
+                encoded.push('%');
+                encoded.push_str(&hex::encode_upper([byte]));
+            }
         }
     }
     encoded
@@ -95,9 +98,8 @@ fn encode(path: &str) -> String {
 
 /// `path` with what `query` says; fields without a value are left out.
 fn with_query<T: Serialize>(path: &str, query: &T) -> String {
-    let fields = match serde_json::to_value(query) {
-        Ok(serde_json::Value::Object(fields)) => fields,
-        _ => return path.to_owned(),
+    let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(query) else {
+        return path.to_owned();
     };
     let mut pairs = Serializer::new(String::new());
     for (name, value) in fields.iter().filter(|(_, value)| !value.is_null()) {

@@ -12,7 +12,7 @@ use reqwest::{Method, header};
 use super::{ClientError, Http};
 
 /// The longest silence of a live connection: several of the server's keep-alive comments.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 
 type Bytes = Pin<Box<dyn Stream<Item = io::Result<bytes::Bytes>> + Send>>;
 

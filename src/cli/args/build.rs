@@ -13,8 +13,10 @@ use crate::{
 
 /// Build a commit of a git repository and follow it.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "a flag on the command line is a bool")]
 pub struct BuildArgs {
-    /// The repository's URL, such as https://git.example/project.git
+    /// The repository's URL
+    #[arg(help = "The repository's URL, such as https://git.example/project.git")]
     pub url: String,
     /// Toolchains, such as gcc:14,clang:19; default: what the repository or the server says
     #[arg(short = 't', long = "toolchain", value_name = "NAME", value_delimiter = ',')]
@@ -45,7 +47,7 @@ pub struct BuildArgs {
     pub follow: FollowArgs,
     /// Follow until the build has ended (the default)
     #[arg(long = "follow", conflicts_with = "detach")]
-    pub _follow: bool,
+    pub wait: bool,
     /// Print the build's id and do not wait for it
     #[arg(
         long,

@@ -44,7 +44,7 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the server, with one agent in it, and the API at http://127.0.0.1:8000
+    /// Run the server, with its API and one agent in it
     Serve(ServeArgs),
     /// Run an agent that takes jobs from the server
     Agent(AgentArgs),

@@ -161,7 +161,9 @@ async fn tails(rest: &Rest, jobs: &[Job], console: &mut Console) -> Result<(), C
             paint(Style::Bold, &format!("{}, the end of its log:", render::label(&job.summary)));
         text.push('\n');
         for line in &lines[lines.len().saturating_sub(TAIL_LINES)..] {
-            text.push_str(&format!("  {}\n", sanitize::log_line(line)));
+            text.push_str("  ");
+            text.push_str(&sanitize::log_line(line));
+            text.push('\n');
         }
         text.push('\n');
         console.print(&text)?;

@@ -10,7 +10,7 @@ use crate::{
         table::{Table, cut},
         text,
     },
-    model::{Outcome, Timestamp},
+    model::{Outcome, Timestamp, ToolchainName},
     protocol::{Build, Job, JobSummary},
 };
 
@@ -33,7 +33,7 @@ pub(in crate::cli) fn builds(
             .jobs
             .iter()
             .filter(|job| !job.retried)
-            .filter_map(|job| job.toolchain.as_ref().map(|name| name.as_str()))
+            .filter_map(|job| job.toolchain.as_ref().map(ToolchainName::as_str))
             .collect();
         let subject = build.commit_info.as_ref().map_or("", |info| &info.subject);
         table.row(vec![

@@ -24,7 +24,7 @@ pub(in crate::cli) fn job(job: &Job, now: Timestamp, out: &mut dyn Write) -> io:
     writeln!(out, "job {id} ({}) of build {}", label(summary), job.build)?;
     let mut state = result(summary.state.as_str(), summary.outcome);
     if let Some(cause) = summary.cause {
-        state.push_str(&format!(" ({cause})"));
+        state = format!("{state} ({cause})");
     }
     if summary.cancel_requested && summary.finished_at.is_none() {
         state.push_str(" · to be cancelled");
@@ -86,7 +86,7 @@ pub(in crate::cli) fn first_error(job: &Job) -> Option<String> {
     let error = job.attempts.last()?.diagnostics.as_ref()?.first_error.as_ref()?;
     let mut place = sanitize::text(&error.file);
     for number in [error.line, error.column].into_iter().take_while(|number| *number > 0) {
-        place.push_str(&format!(":{number}"));
+        place = format!("{place}:{number}");
     }
     if !place.is_empty() {
         place.push_str(": ");
