@@ -198,12 +198,13 @@ pub(crate) async fn start(mut session: Box<dyn Session>, script: &'static str) -
         let exit = session.run(script, sender, token).await;
         (session, exit.unwrap())
     });
-    output.recv().await.expect("the script says something at first");
-    Started { task, output, stop }
+    let first = output.recv().await.expect("the script says something at first").bytes;
+    Started { task, first, output, stop }
 }
 
 pub(crate) struct Started {
     pub(crate) task: tokio::task::JoinHandle<(Box<dyn Session>, Exit)>,
+    pub(crate) first: Bytes,
     pub(crate) output: mpsc::Receiver<Output>,
     pub(crate) stop: CancellationToken,
 }
