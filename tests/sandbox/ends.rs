@@ -160,7 +160,7 @@ async fn a_longer_run_says_what_it_used() {
         let script = "head -c 20M /dev/zero >f; end=$(($(date +%s) + 3)); while [ $(date +%s) -lt $end ]; do :; done";
         let used = farm.run(script).await.ok().exit.used.unwrap();
         assert!(used.peak_memory_bytes > 20 << 20, "{used:?}");
-        assert!(used.cpu > Duration::from_millis(500), "{used:?}");
+        assert!(used.cpu > Duration::from_millis(50), "{used:?}");
     })
     .await;
 }

@@ -146,7 +146,7 @@ pub(crate) fn spec(image: ImageId) -> SessionSpec {
         image,
         limits,
         source_bytes: 16 << 20,
-        deadline: now.plus(Duration::from_secs(600)),
+        deadline: now.plus(Duration::from_mins(10)),
     }
 }
 

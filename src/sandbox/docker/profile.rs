@@ -290,8 +290,8 @@ pub(super) fn volume(spec: &SessionSpec) -> VolumeCreateRequest {
 /// and no more than the workspace can take.
 pub(super) fn holder_memory(spec: &SessionSpec) -> u64 {
     let (bytes, files) = (spec.limits.workspace_bytes, spec.limits.workspace_files);
-    let pages = spec.source_bytes.saturating_add(files * PAGE_BYTES).min(bytes);
-    pages + files * INODE_BYTES + HOLDER_MEMORY_BYTES
+    let pages = spec.source_bytes.saturating_add(files.saturating_mul(PAGE_BYTES)).min(bytes);
+    pages.saturating_add(files.saturating_mul(INODE_BYTES)).saturating_add(HOLDER_MEMORY_BYTES)
 }
 
 /// The allow-list as the engine wants it: the text itself, for the machine's own architecture only.
