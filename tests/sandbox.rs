@@ -2,6 +2,7 @@
 //!
 //! The tests with containers need an engine and two images; `harness::image` says which. Every one
 //! of them ends with a count of what is left: nothing may be.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[path = "sandbox/configuration.rs"]
 mod configuration;

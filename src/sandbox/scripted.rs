@@ -246,7 +246,9 @@ impl Session for ScriptedSession {
         let files = unpack(&tar)
             .map_err(|error| SandboxError::Engine(format!("unpacking the source: {error}")))?;
         self.note(|seen| seen.source = tar);
-        files.into_iter().for_each(|file| self.put(file));
+        for file in files {
+            self.put(file);
+        }
         Ok(())
     }
 

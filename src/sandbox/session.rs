@@ -57,7 +57,7 @@ pub struct Exit {
     pub oom_killed: bool,
     /// Whether this session killed it because the token said so.
     pub stopped: bool,
-    /// What it used, if it ran long enough to be measured (about a quarter of a second).
+    /// What it used, if it ran long enough to be measured (about a second).
     pub used: Option<ResourceUse>,
 }
 

@@ -146,7 +146,7 @@ pub(crate) fn spec(image: ImageId) -> SessionSpec {
         image,
         limits,
         source_bytes: 16 << 20,
-        deadline: now.plus(Duration::from_secs(600)),
+        deadline: now.plus(Duration::from_mins(10)),
     }
 }
 
@@ -198,12 +198,13 @@ pub(crate) async fn start(mut session: Box<dyn Session>, script: &'static str) -
         let exit = session.run(script, sender, token).await;
         (session, exit.unwrap())
     });
-    output.recv().await.expect("the script says something at first");
-    Started { task, output, stop }
+    let first = output.recv().await.expect("the script says something at first").bytes;
+    Started { task, first, output, stop }
 }
 
 pub(crate) struct Started {
     pub(crate) task: tokio::task::JoinHandle<(Box<dyn Session>, Exit)>,
+    pub(crate) first: Bytes,
     pub(crate) output: mpsc::Receiver<Output>,
     pub(crate) stop: CancellationToken,
 }

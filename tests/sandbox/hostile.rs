@@ -1,5 +1,7 @@
 //! What a build can leave in its workspace to trick whoever reads it.
 
+use std::fmt::Write;
+
 use kiln::sandbox::{EntryKind, Sandbox, SandboxError};
 
 use crate::harness::{bytes, entries, run, source, with_farm};
@@ -69,8 +71,11 @@ async fn names_are_bytes_and_never_options() {
         ];
         let mut script = "printf 'touch ../pwned' >pwn\n".to_owned();
         for name in names {
-            let octal: String = name.iter().map(|byte| format!("\\{byte:03o}")).collect();
-            script += &format!("f=$(printf '{octal}.'); printf hi >\"./${{f%.}}\"\n");
+            script.push_str("f=$(printf '");
+            for byte in name {
+                write!(script, "\\{byte:03o}").unwrap();
+            }
+            script.push_str(".'); printf hi >\"./${f%.}\"\n");
         }
         let mut session = farm.open().await;
         run(session.as_mut(), &script).await.ok();
@@ -124,9 +129,7 @@ async fn depth_and_number_are_bounded() {
         let mut spec = farm.spec();
         spec.limits.workspace_files = 30_000;
         let mut session = farm.open_with(spec).await;
-        let script = "i=0; while [ $i -lt 20000 ]; do mkdir d && cd -P d || exit 1; i=$((i+1)); done";
         let deep = "cat >deep.c <<'END'\n#include <unistd.h>\n#include <sys/stat.h>\nint main(void) { for (int i = 0; i < 20000; i++) if (mkdir(\"d\", 0755) || chdir(\"d\")) return 1; return 0; }\nEND\ngcc -o deep deep.c && ./deep";
-        let _ = script;
         run(session.as_mut(), deep).await.ok();
         let listed = session.list(1_000).await.unwrap();
         assert!(listed.len() < 140, "{} entries", listed.len());

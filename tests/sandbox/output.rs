@@ -41,7 +41,7 @@ async fn a_million_lines_are_complete_and_in_order_on_both_streams() {
 async fn a_reader_that_takes_nothing_holds_the_build_up_and_loses_nothing() {
     with_farm(async |farm| {
         let session = farm.open().await;
-        let script = "seq 1 1; seq 2 1000000; echo done >finished";
+        let script = "seq 1000000; echo done >finished";
         let mut started = start(session, script).await;
         // The pipes take a few hundred kilobytes of the 7 MB; then the build waits.
         let name = farm.left().await.into_iter().find(|name| name.ends_with("-b")).unwrap();
@@ -52,14 +52,14 @@ async fn a_reader_that_takes_nothing_holds_the_build_up_and_loses_nothing() {
             .inspect_container(name.trim_start_matches('/'), None)
             .await;
         assert_eq!(inspected.unwrap().state.unwrap().running, Some(true));
-        let mut text = Vec::new();
+        let mut text = started.first.to_vec();
         while let Some(output) = started.output.recv().await {
             text.extend_from_slice(&output.bytes);
         }
         let (mut session, exit) = started.task.await.unwrap();
         assert_eq!(exit.code, 0);
         assert!(text.ends_with(b"\n999999\n1000000\n"));
-        assert_eq!(text.iter().filter(|&&byte| byte == b'\n').count(), 999_999);
+        assert_eq!(text.split(|&byte| byte == b'\n').count(), 1_000_001);
         assert_eq!(session.list(10).await.unwrap().len(), 2);
         session.close().await.unwrap();
     })

@@ -27,6 +27,8 @@ use crate::{
     sandbox::{Exit, Output, SandboxError},
 };
 
+/// The exit status of a container that was killed.
+const KILLED: i64 = 137;
 /// One argument of a process may be 128 KiB long; the wrapper around the script needs some of it.
 const SCRIPT_BYTES: usize = 96 << 10;
 /// The switch inside the container ends the build this much after its wall time, in case nobody
@@ -68,7 +70,6 @@ impl Build {
         let killer = self.killer(order.stop.clone(), overdue.clone());
         let last = Instant::now() + limit + GRACE;
         let run = self.follow(&order, last, &overdue).await;
-        let stopped = order.stop.is_cancelled();
         killer.abort();
         let used = meter.stop();
         let code = run?;
@@ -77,6 +78,8 @@ impl Build {
             self.engine.docker().inspect_container(&self.name, None::<InspectContainerOptions>),
         );
         let state = inspected.await?.state.unwrap_or_default();
+        // A build that came to its own end just before the kill was not stopped.
+        let stopped = order.stop.is_cancelled() && code == KILLED;
         Ok(Exit { code, oom_killed: state.oom_killed.unwrap_or(false), stopped, used })
     }
 

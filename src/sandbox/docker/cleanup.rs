@@ -13,7 +13,7 @@ use super::engine::{Engine, Refusal};
 use crate::sandbox::SandboxError;
 
 /// Removing is tried again for this long, for each thing.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(25);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 

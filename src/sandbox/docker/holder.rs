@@ -220,7 +220,9 @@ fn unpacked(answer: &str) -> Result<(), SandboxError> {
         return Ok(());
     }
     let said: String = said.trim().chars().take(500).collect();
-    if said.contains("No space left on device") || said.contains("Cannot allocate memory") {
+    // The last is how tar calls a write that the full workspace took only in part.
+    let full = ["No space left on device", "Cannot allocate memory", "Wrote only "];
+    if full.iter().any(|sign| said.contains(sign)) {
         Err(SandboxError::SourceTooLarge("its files or their number".to_owned()))
     } else {
         Err(SandboxError::Engine(format!("unpacking the source: {said:?} (status {status})")))

@@ -105,7 +105,7 @@ impl Sandbox for DockerSandbox {
         // In a task of its own: if the caller goes away, the half-made session is still finished
         // and then dropped, which removes it.
         let machine = Arc::clone(&self.0);
-        let opened = self.0.tasks.spawn(async move { machine.open(spec).await }).await;
+        let opened = self.0.tasks.spawn(async move { Box::pin(machine.open(spec)).await }).await;
         let session = opened.map_err(|error| SandboxError::Engine(error.to_string()))??;
         Ok(Box::new(session))
     }
@@ -138,7 +138,7 @@ impl Machine {
         }
         // From here on the session removes what was made, whatever happens.
         let mut session = DockerSession::new(Arc::clone(&self), spec.clone());
-        match self.make(&spec, &mut session).await {
+        match Box::pin(self.make(&spec, &mut session)).await {
             Ok(()) => Ok(session),
             Err(error) => {
                 if let Err(left) = Box::new(session).close().await {
@@ -177,9 +177,13 @@ impl Machine {
         // Both to their end, also if one fails: what was made must be known to be removed.
         let (holder, build) =
             tokio::join!(self.start(key.holder(), holder), self.start(key.build(), build),);
-        session
-            .containers
-            .extend([&holder, &build].into_iter().filter_map(|made| made.name.clone()));
+        for made in [&holder, &build] {
+            match &made.claim {
+                Claim::Ours(name) => session.containers.push(name.clone()),
+                Claim::Foreign => session.volume = None,
+                Claim::None => {}
+            }
+        }
         session.holder = Some(Holder::new(holder.running?));
         let pipe = build.running?;
         let exit = build::watch(&self.engine, &key.build());
@@ -193,13 +197,18 @@ impl Machine {
         let image = body.image.clone().unwrap_or_default();
         let create = self.engine.docker().create_container(Some(options), body);
         if let Err(refusal) = self.engine.ask("create", create).await {
-            let ours = refusal.status == 0;
+            // Without an answer it may have been made; with 409 it is somebody else's, and so is the
+            // volume of that name.
+            let claim = match refusal.status {
+                0 => Claim::Ours(name),
+                409 => Claim::Foreign,
+                _ => Claim::None,
+            };
             let error = match refusal.status {
                 404 => SandboxError::Image { image, problem: "the engine does not have it".into() },
                 _ => refusal.error,
             };
-            // Without an answer it may have been made; with 409 it is somebody else's.
-            return Made { name: ours.then_some(name), running: Err(error) };
+            return Made { claim, running: Err(error) };
         }
         let running = async {
             let pipe = Pipe::attach(&self.engine, &name).await?;
@@ -207,7 +216,7 @@ impl Machine {
             self.engine.call("start", start).await?;
             Ok(pipe)
         };
-        Made { running: running.await, name: Some(name) }
+        Made { running: running.await, claim: Claim::Ours(name) }
     }
 
     /// Refuses an image that is not pinned, not there, or brings volumes: they would be unbounded
@@ -243,9 +252,18 @@ impl Machine {
 
 /// What became of one container.
 struct Made {
-    /// Its name, if it may be there and is ours.
-    name: Option<String>,
+    claim: Claim,
     running: Result<Pipe, SandboxError>,
+}
+
+/// Whose a container of that name is.
+enum Claim {
+    /// Ours, or it may be.
+    Ours(String),
+    /// Another process has this very attempt open.
+    Foreign,
+    /// There is none.
+    None,
 }
 
 /// A tag can be moved, so only ids are taken.

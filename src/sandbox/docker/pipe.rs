@@ -18,7 +18,7 @@ use crate::sandbox::SandboxError;
 
 /// How long one read or write of the holder may take. Unpacking 50 000 files takes about 1 s and
 /// blocks the next write for as long.
-const STALL: Duration = Duration::from_secs(60);
+const STALL: Duration = Duration::from_mins(1);
 
 /// The last part of what went to stderr: for messages.
 const COMPLAINT_BYTES: usize = 2_048;

@@ -113,7 +113,7 @@ impl Profile {
                 facts.runtimes.join(", ")
             ));
         }
-        if facts.cgroup_driver == "systemd" && !parent.is_empty() && !parent.ends_with(".slice") {
+        if facts.cgroup_driver == "systemd" && !parent.is_empty() && !is_slice(parent) {
             return refuse(format!(
                 "systemd manages its control groups, so sandbox.cgroup_parent = {parent:?} must end in .slice"
             ));
@@ -144,7 +144,7 @@ impl Profile {
             file_bytes: spec.limits.file_bytes,
             auto_remove: false,
         };
-        self.container(spec, part)
+        self.container(spec, &part)
     }
 
     /// The container that keeps the workspace. It ends by itself after `seconds`.
@@ -166,10 +166,10 @@ impl Profile {
             file_bytes: spec.limits.workspace_bytes.saturating_mul(2),
             auto_remove: true,
         };
-        self.container(spec, part)
+        self.container(spec, &part)
     }
 
-    fn container(&self, spec: &SessionSpec, part: Part) -> ContainerCreateBody {
+    fn container(&self, spec: &SessionSpec, part: &Part) -> ContainerCreateBody {
         ContainerCreateBody {
             hostname: Some(HOSTNAME.to_owned()),
             user: Some(USER.to_owned()),
@@ -191,7 +191,7 @@ impl Profile {
             network_disabled: Some(true),
             stop_signal: Some("SIGKILL".to_owned()),
             stop_timeout: Some(0),
-            host_config: Some(self.host(spec, &part)),
+            host_config: Some(self.host(spec, part)),
             ..ContainerCreateBody::default()
         }
     }
@@ -290,8 +290,8 @@ pub(super) fn volume(spec: &SessionSpec) -> VolumeCreateRequest {
 /// and no more than the workspace can take.
 pub(super) fn holder_memory(spec: &SessionSpec) -> u64 {
     let (bytes, files) = (spec.limits.workspace_bytes, spec.limits.workspace_files);
-    let pages = spec.source_bytes.saturating_add(files * PAGE_BYTES).min(bytes);
-    pages + files * INODE_BYTES + HOLDER_MEMORY_BYTES
+    let pages = spec.source_bytes.saturating_add(files.saturating_mul(PAGE_BYTES)).min(bytes);
+    pages.saturating_add(files.saturating_mul(INODE_BYTES)).saturating_add(HOLDER_MEMORY_BYTES)
 }
 
 /// The allow-list as the engine wants it: the text itself, for the machine's own architecture only.
@@ -312,6 +312,10 @@ fn seccomp(profile: SeccompProfile, architecture: &str) -> Result<String, Sandbo
     let mut rules: Value = serde_json::from_str(text).expect("the embedded profile is JSON");
     rules["architectures"] = Value::from(vec![architecture]);
     Ok(rules.to_string())
+}
+
+fn is_slice(parent: &str) -> bool {
+    parent.strip_suffix(".slice").is_some_and(|name| !name.is_empty())
 }
 
 fn ulimit(name: &str, value: i64) -> ResourcesUlimits {

@@ -1,6 +1,6 @@
 //! What a build uses, seen from outside.
 //!
-//! Polled, because a container's control group, and its counters with it, vanish with the last
+//! Followed while it runs, because a container's control group, and its counters with it, vanish with the last
 //! process. In the background, so that a short job is not slowed down: it just has no figures.
 
 use std::{
@@ -17,7 +17,6 @@ use crate::sandbox::ResourceUse;
 
 /// Before the first look: shorter jobs are not worth one.
 const FIRST: Duration = Duration::from_millis(250);
-const PERIOD: Duration = Duration::from_secs(1);
 
 /// Watches one container.
 #[derive(Debug)]
@@ -32,17 +31,13 @@ impl Meter {
         let (docker, name, shared) = (engine.docker().clone(), name.to_owned(), Arc::clone(&seen));
         let task = tokio::spawn(async move {
             tokio::time::sleep(FIRST).await;
-            loop {
-                let options = StatsOptionsBuilder::default().stream(false).one_shot(true).build();
-                let mut stats = std::pin::pin!(docker.stats(&name, Some(options)));
-                match stats.next().await {
-                    Some(Ok(stats)) => {
-                        let mut seen = shared.lock().unwrap_or_else(PoisonError::into_inner);
-                        *seen = merge(*seen, &stats);
-                    }
-                    Some(Err(_)) | None => return,
-                }
-                tokio::time::sleep(PERIOD).await;
+            // A stream, of which the engine sends an item each second; asking for single ones takes
+            // it up to a second each as well.
+            let options = StatsOptionsBuilder::default().stream(true).build();
+            let mut stats = std::pin::pin!(docker.stats(&name, Some(options)));
+            while let Some(Ok(stats)) = stats.next().await {
+                let mut seen = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                *seen = merge(*seen, &stats);
             }
         });
         Self { seen, task }
