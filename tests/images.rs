@@ -3,6 +3,8 @@
 //! Images are built where they are missing, which on a fresh machine takes a few minutes, and stay:
 //! everything else that needs an engine needs them too. Containers do not stay.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
 use std::collections::HashMap;
 
 use bollard::{
