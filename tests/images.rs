@@ -175,8 +175,10 @@ int main(void) {
   return puts(zlibVersion()) < 0;
 }
 END
-        echo '#include <iostream>
-int main() { std::cout << "C++ works\n"; }' > b.cpp
+        cat > b.cpp <<'END'
+#include <iostream>
+int main() { std::cout << "C++ works" << std::endl; }
+END
         $CC -pthread a.c $(pkg-config --libs zlib) -o a; ./a >/dev/null; echo C works
         $CXX b.cpp -o b; ./b
         $CC -fsanitize=address,undefined -pthread a.c -lz -o s; ./s >/dev/null; echo sanitizers work
