@@ -21,6 +21,7 @@ RUN apt-get update \
       ln -s /usr/local/share/kiln/musl-gcc "/usr/local/bin/$name" || exit 1; \
     done
 COPY cross/musl-gcc /usr/local/share/kiln/musl-gcc
+COPY cross/musl.site /usr/local/share/kiln/config.site
 COPY cross/musl.cmake /usr/local/share/kiln/toolchain.cmake
 RUN chmod 755 /usr/local/share/kiln/musl-gcc \
  && test "$(cc -dumpversion)" = "${VERSION}" \

@@ -3,6 +3,8 @@
 //! Images are built where they are missing, which on a fresh machine takes a few minutes, and stay:
 //! everything else that needs an engine needs them too. Containers do not stay.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
 use std::collections::HashMap;
 
 use bollard::{
@@ -173,8 +175,10 @@ int main(void) {
   return puts(zlibVersion()) < 0;
 }
 END
-        echo '#include <iostream>
-int main() { std::cout << "C++ works\n"; }' > b.cpp
+        cat > b.cpp <<'END'
+#include <iostream>
+int main() { std::cout << "C++ works" << std::endl; }
+END
         $CC -pthread a.c $(pkg-config --libs zlib) -o a; ./a >/dev/null; echo C works
         $CXX b.cpp -o b; ./b
         $CC -fsanitize=address,undefined -pthread a.c -lz -o s; ./s >/dev/null; echo sanitizers work

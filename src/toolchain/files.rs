@@ -28,4 +28,5 @@ embedded!(
     "cross/aarch64.meson",
     "cross/musl-gcc",
     "cross/musl.cmake",
+    "cross/musl.site",
 );
