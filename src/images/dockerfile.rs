@@ -155,14 +155,14 @@ impl Images {
     }
 }
 
-/// `Step 3/4 : RUN …` begins a step, everything else is output.
+/// `Step 3/4 : RUN …` begins a step if it can take time, everything else is output.
 fn step(line: &str) -> BuildStep {
     match line.strip_prefix("Step ").and_then(|rest| rest.split_once(" : ")) {
-        Some((number, what)) => {
+        Some((number, what)) if ["FROM ", "RUN ", "COPY "].iter().any(|w| what.starts_with(w)) => {
             let what: String = what.split_whitespace().collect::<Vec<_>>().join(" ");
             BuildStep::Step(format!("{number} {}", what.chars().take(72).collect::<String>()))
         }
-        None => BuildStep::Output(line.to_owned()),
+        _ => BuildStep::Output(line.to_owned()),
     }
 }
 
@@ -187,6 +187,8 @@ mod tests {
         let check = |line: &str, expected: BuildStep| assert_eq!(step(line), expected);
         check("Step 2/4 : FROM  x", BuildStep::Step("2/4 FROM x".to_owned()));
         check(" ---> 4b9a", BuildStep::Output(" ---> 4b9a".to_owned()));
+        let label = "Step 3/4 : LABEL a=b";
+        check(label, BuildStep::Output(label.to_owned()));
         check("Step by step", BuildStep::Output("Step by step".to_owned()));
     }
 

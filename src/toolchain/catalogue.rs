@@ -81,12 +81,14 @@ impl Catalogue {
         self
     }
 
-    /// With other defaults.
+    /// With other defaults; an empty list leaves them as they are.
     pub fn with_defaults(mut self, names: Vec<ToolchainName>) -> Result<Self, UnknownToolchain> {
         for name in &names {
             self.require(name)?;
         }
-        self.defaults = names;
+        if !names.is_empty() {
+            self.defaults = names;
+        }
         Ok(self)
     }
 
@@ -244,7 +246,9 @@ mod tests {
         assert_eq!(added.image(), "example/gcc@sha256:aa");
         assert_eq!(added.env["CC"], "gcc");
         assert_eq!(catalogue.get(&name("gcc:14")).unwrap().image(), "mine:1");
-        assert!(catalogue.clone().with_defaults(vec![name("gcc:15")]).is_ok());
+        let other = catalogue.clone().with_defaults(vec![name("gcc:15")]).unwrap();
+        assert_eq!(other.defaults(), [name("gcc:15")]);
+        assert_eq!(catalogue.clone().with_defaults(Vec::new()).unwrap().defaults().len(), 3);
         assert!(catalogue.with_defaults(vec![name("gcc:3")]).is_err());
     }
 
