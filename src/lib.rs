@@ -25,4 +25,5 @@ pub mod agent;
 pub mod api;
 pub mod cli;
 pub mod client;
+pub mod process;
 pub mod server;

@@ -2,6 +2,7 @@
 //!
 //! Everything goes through the real helper process. Each test has its own directories and servers
 //! and leaves nothing behind.
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 #[path = "source/bounds.rs"]
 mod bounds;

@@ -1,1 +1,27 @@
-//! (empty yet)
+//! The HTTP API: REST for people and programs, and the agents' own.
+//!
+//! One resource a file. Status codes are known in `error` only; each handler names the principal it
+//! wants and thereby the permission it needs; `guard` stands before all of them.
+
+mod agents;
+mod artifacts;
+mod builds;
+mod disposition;
+mod docs;
+mod error;
+mod events;
+mod extract;
+mod farm;
+mod guard;
+mod health;
+mod job_log;
+mod jobs;
+mod principal;
+mod ranged;
+mod router;
+mod state;
+
+pub use docs::openapi;
+pub use error::ApiError;
+pub use router::router;
+pub use state::AppState;

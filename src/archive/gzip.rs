@@ -45,6 +45,11 @@ impl<W: Write> MemberWriter<W> {
         }
     }
 
+    /// Where compressed bytes go.
+    pub fn inner_mut(&mut self) -> &mut W {
+        &mut self.inner
+    }
+
     /// Compressed bytes of all members so far; exact between members.
     pub fn offset(&self) -> u64 {
         self.flushed + self.buffer.len() as u64

@@ -1,1 +1,12 @@
-//! (empty yet)
+//! Who may do what: agents by their tokens, people (until there are accounts) by being on this
+//! machine.
+//!
+//! Tokens are 32 random bytes; the database has only their SHA-256, which is enough for values
+//! nobody can guess. The enrollment token lets an agent make itself known; it lies in the data
+//! directory, readable by its owner only.
+
+mod agents;
+mod enrollment;
+
+pub use agents::{Auth, AuthError};
+pub use enrollment::{EnrollmentError, enrollment_token};

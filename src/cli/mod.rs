@@ -1,1 +1,34 @@
-//! (empty yet)
+//! The command line: what can be typed, and what the client commands do and print.
+//!
+//! Everything that prints does so through [`Console`], which knows whether there is a terminal and
+//! whether colors are wanted; renderers write text into a buffer, so that tests can read it. What
+//! builds and repositories say is hostile text and passes `sanitize` before it meets a terminal.
+
+mod args;
+
+mod console;
+mod error;
+mod target;
+
+mod lines;
+mod sanitize;
+mod style;
+mod table;
+mod text;
+
+mod attach;
+mod commands;
+mod download;
+mod plain;
+mod progress;
+mod render;
+mod run;
+mod unpack;
+
+#[cfg(test)]
+mod fixtures;
+
+pub use args::{AgentArgs, Cli, ClientCommand, Command, ImagesArgs, ImagesCommand, ServeArgs};
+pub use console::Console;
+pub use error::{CliError, Exit};
+pub use run::run;

@@ -3,5 +3,20 @@
 mod agent;
 mod http;
 
+mod backoff;
+mod bytes;
+mod cursor;
+mod download;
+mod follow;
+mod paths;
+mod rest;
+mod sse;
+mod watch;
+
 pub use agent::{AgentClient, AttemptClient};
+pub use bytes::event_bytes;
+pub use download::DownloadError;
+pub use follow::LogFollow;
 pub use http::{ClientError, Http};
+pub use rest::{Paths, Rest};
+pub use watch::{BuildWatch, WatchUpdate};

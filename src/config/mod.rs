@@ -1,12 +1,23 @@
 //! Settings: one file a section. Every section has defaults and refuses keys it does not know.
+//!
+//! Flags over environment (`KILN_SECTION_KEY`) over `kiln.toml` over defaults; `.env` counts as
+//! environment. A mistake stops the start with the place it is in.
 
 mod agent;
 pub mod artifacts;
+mod environment;
+mod limits;
+mod load;
 mod sandbox;
+mod server;
 mod source;
 mod toolchains;
 
 pub use agent::AgentSettings;
+pub use environment::Environment;
+pub use limits::LimitSettings;
+pub use load::{ConfigError, Settings};
 pub use sandbox::{SandboxSettings, SeccompProfile};
+pub use server::{LogFormat, ServerSettings};
 pub use source::{PrivateAddresses, Scheme, Schemes, SourceSettings};
 pub use toolchains::ToolchainSettings;

@@ -103,6 +103,25 @@ pub struct LimitError {
 }
 
 impl Limits {
+    /// No bounds at all: only for checking what an operator sets.
+    pub fn unbounded() -> Self {
+        Self {
+            cpu_millis: u32::MAX,
+            memory_bytes: u64::MAX,
+            workspace_bytes: u64::MAX,
+            workspace_files: u64::MAX,
+            tmp_bytes: u64::MAX,
+            processes: u32::MAX,
+            file_bytes: u64::MAX,
+            wall_seconds: u32::MAX,
+            silence_seconds: u32::MAX,
+            log_bytes: u64::MAX,
+            output_bytes: u64::MAX,
+            artifact_bytes: u64::MAX,
+            artifact_files: u64::MAX,
+        }
+    }
+
     /// The container's memory bound: tmpfs pages are charged to it, so all of them count.
     /// `shm_bytes` is the size of /dev/shm, which is a tmpfs too.
     pub fn container_memory(&self, shm_bytes: u64) -> u64 {

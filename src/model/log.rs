@@ -28,6 +28,17 @@ pub enum Stream {
     Kiln,
 }
 
+impl Stream {
+    /// The stream as it is written in JSON and in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+            Self::Kiln => "kiln",
+        }
+    }
+}
+
 /// A place in a job's log: the attempt, and the byte offset within it. Written `attempt.offset`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub struct LogPosition {
@@ -231,7 +242,9 @@ mod tests {
         #[test]
         fn frames_round_trip_whatever_bytes_they_carry(frames in vec(any_frame(), 0..8)) {
             let mut wire = Vec::new();
-            frames.iter().for_each(|frame| frame.encode(&mut wire));
+            for frame in &frames {
+                frame.encode(&mut wire);
+            }
             prop_assert_eq!(Frame::decode_all(&wire).unwrap(), frames);
         }
 

@@ -1,1 +1,12 @@
-//! (empty yet)
+//! The server put together: database, queue, logs, artifacts, API, and its end.
+//!
+//! Stopping is soft first: streams end, requests that run get a few seconds; then it is hard. What
+//! is cut off then is nothing that was promised: every promise is in the database before it is made.
+
+mod http;
+mod lock;
+mod sweep;
+mod wire;
+
+pub use http::{ListenError, listen};
+pub use wire::{ServeError, Server};

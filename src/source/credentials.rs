@@ -51,7 +51,7 @@ pub(super) struct Credential {
     plain_http: bool,
     /// File with a private key, for ssh.
     ssh_key: Option<PathBuf>,
-    /// The host's public key as in known_hosts, for ssh.
+    /// The host's public key as in `known_hosts`, for ssh.
     host_key: Option<String>,
 }
 
@@ -85,7 +85,7 @@ fn load(path: &Path) -> Result<File, SourceError> {
     // The parser's message would show the line, and with it a secret.
     let parsed: File = toml::from_str(&text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start).min(text.len());
-        let line = text.as_bytes()[..at].iter().filter(|&&b| b == b'\n').count() + 1;
+        let line = text.as_bytes()[..at].split(|&b| b == b'\n').count();
         unusable(format!(
             "line {line} is not [host.\"name\"] with username, token, plain_http, ssh_key, host_key"
         ))

@@ -52,6 +52,19 @@ impl SourceError {
         }
     }
 
+    /// A stable word for programs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Refused(_) => "source_refused",
+            Self::UnknownRef(_) => "unknown_ref",
+            Self::Unreachable(_) | Self::Helper(_) | Self::Stopped => "source_unreachable",
+            Self::TooLarge(_) => "source_too_large",
+            Self::RefusedTree(_) => "source_tree_refused",
+            Self::Credentials(_) => "source_credentials",
+            Self::Timeout(_) => "source_timeout",
+        }
+    }
+
     /// An input or output error of this machine, with what was tried.
     pub(super) fn io(what: &str, error: &std::io::Error) -> Self {
         Self::Helper(format!("{what}: {error}"))

@@ -27,7 +27,9 @@ pub(super) fn request(
         &["host", "connection", "authorization", "proxy-authorization"],
     );
     if let Some(value) = authorization {
-        out.push_str(&format!("Authorization: {value}\r\n"));
+        out.push_str("Authorization: ");
+        out.push_str(value);
+        out.push_str("\r\n");
     }
     out.push_str("Connection: close\r\n\r\n");
     Some(out.into_bytes())
@@ -37,6 +39,9 @@ pub(super) fn request(
 #[derive(Debug)]
 pub(super) struct Response {
     pub(super) bytes: Vec<u8>,
+    /// The body ends where the connection does. libgit2 takes that for no body at all, so the relay
+    /// sends it in chunks.
+    pub(super) unframed: bool,
     /// Another head follows (`100 Continue`).
     pub(super) interim: bool,
     /// What the status says, if it is not good.
@@ -66,11 +71,17 @@ pub(super) fn response(head: &[u8], host: &str) -> Result<Response, SourceError>
         }
         _ => None,
     };
-    let mut out = format!("{first}\r\n");
+    let rest = first.split_once(' ').map_or("", |(_, rest)| rest);
+    let mut out = format!("HTTP/1.1 {rest}\r\n");
     keep_headers(&mut out, headers, &["connection", "keep-alive"]);
     let interim = status < 200;
+    let has = |name: &str| headers.split("\r\n").any(|line| header_name(line) == name);
+    let unframed = !interim && !has("content-length") && !has("transfer-encoding");
+    if unframed {
+        out.push_str("Transfer-Encoding: chunked\r\n");
+    }
     out.push_str(if interim { "\r\n" } else { "Connection: close\r\n\r\n" });
-    Ok(Response { bytes: out.into_bytes(), interim, problem })
+    Ok(Response { bytes: out.into_bytes(), unframed, interim, problem })
 }
 
 fn redirect(host: &str, headers: &str) -> String {
@@ -87,12 +98,15 @@ fn redirect(host: &str, headers: &str) -> String {
 
 fn keep_headers(out: &mut String, headers: &str, dropped: &[&str]) {
     for line in headers.split("\r\n").filter(|line| !line.is_empty()) {
-        let name = line.split(':').next().unwrap_or(line);
-        if !dropped.iter().any(|drop| name.eq_ignore_ascii_case(drop)) {
+        if !dropped.contains(&header_name(line).as_str()) {
             out.push_str(line);
             out.push_str("\r\n");
         }
     }
+}
+
+fn header_name(line: &str) -> String {
+    line.split(':').next().unwrap_or(line).trim().to_ascii_lowercase()
 }
 
 #[cfg(test)]
@@ -133,6 +147,13 @@ mod tests {
         };
         assert_eq!(answer("HTTP/1.1 200 OK").unwrap().problem, None);
         assert!(answer("HTTP/1.1 100 Continue").unwrap().interim);
+        let old = answer("HTTP/1.0 200 OK").unwrap();
+        let text = String::from_utf8(old.bytes).unwrap();
+        assert!(old.unframed && text.starts_with("HTTP/1.1 200 OK\r\n"), "{text}");
+        assert!(
+            text.ends_with("Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"),
+            "{text}"
+        );
         for (first, text) in [
             ("HTTP/1.1 401 Unauthorized", "needs credentials"),
             ("HTTP/1.1 404 Not Found", "answered 404 Not Found"),

@@ -190,13 +190,10 @@ impl Shared {
                 }
                 rest = more;
                 if !head.interim {
-                    break;
+                    let mut down = Down { from: &mut from_server, to: &mut to_client };
+                    return self.copy_down(&mut down, &rest, head.unframed).await;
                 }
             }
-            if self.count(rest.len()).is_err() || to_client.write_all(&rest).await.is_err() {
-                return Ok(());
-            }
-            self.copy_down(&mut from_server, &mut to_client).await
         };
         tokio::select! { result = download => result, () = upload => Ok(()) }
     }
@@ -208,30 +205,35 @@ impl Shared {
             let _ = tokio::io::copy(&mut from_client, &mut to_server).await;
             std::future::pending::<()>().await;
         };
-        let download = self.copy_down(&mut from_server, &mut to_client);
+        let mut down = Down { from: &mut from_server, to: &mut to_client };
+        let download = self.copy_down(&mut down, b"", false);
         tokio::select! { result = download => result, () = upload => Ok(()) }
     }
 
-    async fn copy_down(
+    /// What the server sends, `first` first, in chunks of HTTP if `chunked`.
+    async fn copy_down<F: AsyncRead + Unpin, T: AsyncWrite + Unpin>(
         &self,
-        from: &mut (impl AsyncRead + Unpin),
-        to: &mut (impl AsyncWrite + Unpin),
+        down: &mut Down<'_, F, T>,
+        first: &[u8],
+        chunked: bool,
     ) -> Result<(), SourceError> {
         let mut buffer = vec![0; BUFFER];
-        loop {
-            match from.read(&mut buffer).await {
-                Ok(0) | Err(_) => {
-                    let _ = to.shutdown().await;
-                    return Ok(());
+        self.count(first.len())?;
+        let mut written = down.send(first, chunked).await;
+        while written.is_ok() {
+            let Ok(read) = down.from.read(&mut buffer).await else { break };
+            self.count(read)?;
+            if read == 0 {
+                if chunked {
+                    // The helper is gone if this fails, and needs no end.
+                    let _ = down.to.write_all(b"0\r\n\r\n").await;
                 }
-                Ok(read) => {
-                    self.count(read)?;
-                    if to.write_all(&buffer[..read]).await.is_err() {
-                        return Ok(());
-                    }
-                }
+                break;
             }
+            written = down.send(&buffer[..read], chunked).await;
         }
+        let _ = down.to.shutdown().await;
+        Ok(())
     }
 
     fn count(&self, read: usize) -> Result<(), SourceError> {
@@ -248,6 +250,26 @@ impl Shared {
     fn broken(&self) -> SourceError {
         let authority = self.url.authority();
         SourceError::Unreachable(format!("{authority} closed the connection without an answer"))
+    }
+}
+
+/// The way from the server to the helper.
+struct Down<'a, F, T> {
+    from: &'a mut F,
+    to: &'a mut T,
+}
+
+impl<F, T: AsyncWrite + Unpin> Down<'_, F, T> {
+    async fn send(&mut self, bytes: &[u8], chunked: bool) -> std::io::Result<()> {
+        if !chunked {
+            return self.to.write_all(bytes).await;
+        }
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.to.write_all(format!("{:x}\r\n", bytes.len()).as_bytes()).await?;
+        self.to.write_all(bytes).await?;
+        self.to.write_all(b"\r\n").await
     }
 }
 

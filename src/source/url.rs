@@ -254,15 +254,12 @@ fn percent_decoded(path: &str) -> Vec<u8> {
     while let Some(&byte) = bytes.get(at) {
         let hex = (byte == b'%')
             .then(|| path.get(at + 1..at + 3).and_then(|hex| u8::from_str_radix(hex, 16).ok()));
-        match hex.flatten() {
-            Some(value) => {
-                decoded.push(value);
-                at += 3;
-            }
-            None => {
-                decoded.push(byte);
-                at += 1;
-            }
+        if let Some(value) = hex.flatten() {
+            decoded.push(value);
+            at += 3;
+        } else {
+            decoded.push(byte);
+            at += 1;
         }
     }
     decoded

@@ -1,1 +1,23 @@
-//! (empty yet)
+//! All SQL of kiln: one function a question, named as the question.
+//!
+//! Rows are flat; they become model values through `TryFrom`, and a row that contradicts itself is
+//! an error of its own instead of a guess. Writes happen inside a transaction that the caller
+//! opened, so that a state, its event and its counters change together or not at all.
+
+mod agents;
+mod attempts;
+mod builds;
+mod db;
+mod error;
+mod events;
+mod frames;
+mod idempotency;
+mod jobs;
+
+pub use agents::AgentRow;
+pub use attempts::{AttemptEnd, AttemptRow, UnsealedLog};
+pub use builds::{BuildRow, NewBuild};
+pub use db::{Store, Tx};
+pub use error::StoreError;
+pub use frames::FrameRow;
+pub use jobs::{JobRow, NewJob};

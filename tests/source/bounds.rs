@@ -73,7 +73,7 @@ fn random(bytes: usize) -> Vec<u8> {
     let mut state = 1_u64;
     let mut next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        (state >> 33) as u8
+        state.to_be_bytes()[1]
     };
     (0..bytes).map(|_| next()).collect()
 }
@@ -103,9 +103,9 @@ async fn refs_are_bounded_in_number() {
 }
 
 /// Begins as a git server and then advertises refs for ever.
-fn endless(stream: TcpStream) {
-    let Some(_) = Request::read(&stream) else { return };
-    let mut out = std::io::BufWriter::new(&stream);
+fn endless(stream: &TcpStream) {
+    let Some(_) = Request::read(stream) else { return };
+    let mut out = std::io::BufWriter::new(stream);
     let head = "HTTP/1.1 200 OK\r\nContent-Type: application/x-git-upload-pack-advertisement\r\n\r\n001e# service=git-upload-pack\n0000";
     if out.write_all(head.as_bytes()).is_err() {
         return;
@@ -124,7 +124,7 @@ fn endless(stream: TcpStream) {
 
 #[tokio::test]
 async fn an_endless_advertisement_ends_at_the_bound() {
-    let server = Server::start(endless);
+    let server = Server::start(|stream| endless(&stream));
     let kiln = Kiln::new();
     let url = format!("http://127.0.0.1:{}/app.git", server.port);
     let error = kiln.resolve(&url, None).await.unwrap_err();
@@ -133,7 +133,7 @@ async fn an_endless_advertisement_ends_at_the_bound() {
 
 #[tokio::test]
 async fn a_helper_that_swells_dies_of_its_own_memory_bound() {
-    let server = Server::start(endless);
+    let server = Server::start(|stream| endless(&stream));
     let kiln = Kiln::with(SourceSettings { helper_memory_bytes: 96 * MIB, ..settings() });
     let url = format!("http://127.0.0.1:{}/app.git", server.port);
     let error = kiln.resolve(&url, None).await.unwrap_err();
@@ -146,8 +146,11 @@ async fn a_server_that_says_nothing_or_a_byte_at_a_time_meets_the_deadline() {
         let _ = stream.read_to_end(&mut Vec::new());
     });
     let slow = Server::start(|mut stream| {
-        let pause = std::sync::mpsc::channel::<()>().1;
-        while stream.write_all(b"0").is_ok() {
+        // A line of 255 bytes, of which one comes at a time.
+        let pause = std::sync::mpsc::sync_channel::<()>(0);
+        let (_keep, pause) = pause;
+        let _ = stream.write_all(b"00ff");
+        while stream.write_all(b"x").is_ok() {
             let _ = pause.recv_timeout(Duration::from_millis(100));
         }
     });
@@ -204,7 +207,7 @@ fn resident() -> u64 {
 #[tokio::test]
 async fn a_source_of_300_mib_streams_without_being_held_in_memory() {
     let repos = Repos::new();
-    let blob = random(1 << 20).repeat(100);
+    let blob = vec![b'x'; 100 << 20];
     let files = [("100644", "a", blob.as_slice()), ("100644", "b", &blob), ("100644", "c", &blob)];
     let commit = repos.commit("big", "main", &files);
     drop(blob);

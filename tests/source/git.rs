@@ -11,11 +11,11 @@ use git2::{ObjectType, Oid, Repository, Signature, Time};
 use tempfile::TempDir;
 
 /// When every commit of the tests was made, in seconds.
-pub const TIME: u64 = 1_700_000_000;
+pub(crate) const TIME: u64 = 1_700_000_000;
 
 /// A program, without the environment of whoever runs the tests.
 #[expect(clippy::disallowed_methods, reason = "the tests make and serve repositories with git")]
-pub fn program(name: &str) -> Command {
+pub(crate) fn program(name: &str) -> Command {
     let mut command = Command::new(name);
     for (key, value) in [
         ("GIT_CONFIG_GLOBAL", "/dev/null"),
@@ -33,38 +33,38 @@ pub fn program(name: &str) -> Command {
 }
 
 /// A directory of bare repositories, `NAME.git`, gone when dropped.
-pub struct Repos(TempDir);
+pub(crate) struct Repos(TempDir);
 
 impl Repos {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         self.0.path()
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root().join(format!("{name}.git"))
     }
 
-    pub fn file_url(&self, name: &str) -> String {
+    pub(crate) fn file_url(&self, name: &str) -> String {
         format!("file://{}", self.path(name).display())
     }
 
     /// Runs git in a repository and returns what it says.
-    pub fn git(&self, name: &str, arguments: &[&str]) -> String {
+    pub(crate) fn git(&self, name: &str, arguments: &[&str]) -> String {
         run(program("git").arg("-C").arg(self.path(name)).args(arguments), b"")
     }
 
     /// A bare repository with nothing in it.
-    pub fn empty(&self, name: &str) {
+    pub(crate) fn empty(&self, name: &str) {
         let path = self.path(name);
         run(program("git").args(["init", "-q", "--bare", "-b", "main"]).arg(path), b"");
     }
 
     /// A commit on `branch` with these files besides those of its parent; its id.
-    pub fn commit(&self, name: &str, branch: &str, files: &[(&str, &str, &[u8])]) -> String {
+    pub(crate) fn commit(&self, name: &str, branch: &str, files: &[(&str, &str, &[u8])]) -> String {
         if !self.path(name).exists() {
             self.empty(name);
         }
@@ -80,7 +80,7 @@ impl Repos {
             .output()
             .unwrap();
         if known.status.success() {
-            write!(input, "from {git_ref}^0\n").unwrap();
+            writeln!(input, "from {git_ref}^0").unwrap();
         }
         for (mode, path, content) in files {
             if *mode == "160000" {
@@ -97,7 +97,7 @@ impl Repos {
     }
 
     /// A repository whose one commit has this tree, which may be one that git itself would refuse.
-    pub fn with_tree(&self, name: &str, make: impl FnOnce(&Hostile) -> Oid) -> String {
+    pub(crate) fn with_tree(&self, name: &str, make: impl FnOnce(&Hostile) -> Oid) -> String {
         self.empty(name);
         let hostile = Hostile(Repository::open_bare(self.path(name)).unwrap());
         let tree = make(&hostile);
@@ -113,14 +113,14 @@ impl Repos {
 }
 
 /// Writes objects without looking at them.
-pub struct Hostile(Repository);
+pub(crate) struct Hostile(Repository);
 
 impl Hostile {
-    pub fn blob(&self, content: &[u8]) -> Oid {
+    pub(crate) fn blob(&self, content: &[u8]) -> Oid {
         self.0.odb().unwrap().write(ObjectType::Blob, content).unwrap()
     }
 
-    pub fn tree(&self, entries: &[(&str, &[u8], Oid)]) -> Oid {
+    pub(crate) fn tree(&self, entries: &[(&str, &[u8], Oid)]) -> Oid {
         let mut raw = Vec::new();
         for (mode, name, id) in entries {
             raw.extend_from_slice(mode.as_bytes());
@@ -133,7 +133,7 @@ impl Hostile {
     }
 }
 
-pub fn run(command: &mut Command, input: &[u8]) -> String {
+pub(crate) fn run(command: &mut Command, input: &[u8]) -> String {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -22,14 +22,14 @@ use tempfile::TempDir;
 use crate::git::{program, run};
 
 /// A listener whose connections are each handled on a thread.
-pub struct Server {
-    pub port: u16,
-    pub connections: Arc<AtomicUsize>,
+pub(crate) struct Server {
+    pub(crate) port: u16,
+    pub(crate) connections: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
 }
 
 impl Server {
-    pub fn start(handle: impl Fn(TcpStream) + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(handle: impl Fn(TcpStream) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let (connections, stop) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
@@ -48,7 +48,7 @@ impl Server {
         Self { port, connections, stop }
     }
 
-    pub fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 }
@@ -61,21 +61,21 @@ impl Drop for Server {
 }
 
 /// Smart HTTP for the repositories in a directory.
-pub struct HttpGit {
-    pub server: Server,
+pub(crate) struct HttpGit {
+    pub(crate) server: Server,
     /// The `Authorization` headers that came.
-    pub seen: Arc<Mutex<Vec<Option<String>>>>,
+    pub(crate) seen: Arc<Mutex<Vec<Option<String>>>>,
 }
 
 impl HttpGit {
-    pub fn start(root: &Path, wants: Option<&'static str>) -> Self {
+    pub(crate) fn start(root: &Path, wants: Option<&'static str>) -> Self {
         let seen = Arc::<Mutex<_>>::default();
         let (root, log) = (root.to_owned(), Arc::clone(&seen));
         let server = Server::start(move |stream| serve(stream, &root, wants, &log));
         Self { server, seen }
     }
 
-    pub fn start_tls(root: &Path, wants: Option<&'static str>, tls: &Tls) -> Self {
+    pub(crate) fn start_tls(root: &Path, wants: Option<&'static str>, tls: &Tls) -> Self {
         let seen = Arc::<Mutex<_>>::default();
         let (root, log, config) = (root.to_owned(), Arc::clone(&seen), Arc::clone(&tls.config));
         let server = Server::start(move |stream| {
@@ -85,20 +85,20 @@ impl HttpGit {
         Self { server, seen }
     }
 
-    pub fn url(&self, name: &str) -> String {
+    pub(crate) fn url(&self, name: &str) -> String {
         format!("http://127.0.0.1:{}/{name}.git", self.server.port)
     }
 }
 
 /// A certificate for 127.0.0.1 that nobody but itself vouches for.
-pub struct Tls {
+pub(crate) struct Tls {
     _directory: TempDir,
-    pub certificate: PathBuf,
+    pub(crate) certificate: PathBuf,
     config: Arc<ServerConfig>,
 }
 
 impl Tls {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let file = |name: &str| directory.path().join(name);
         let text = "[req]\ndistinguished_name=dn\nx509_extensions=v3\nprompt=no\n[dn]\nCN=test\n\
@@ -122,14 +122,14 @@ impl Tls {
 }
 
 /// The head of a request, and the connection to read on from.
-pub struct Request<S: Read> {
-    pub first: String,
+pub(crate) struct Request<S: Read> {
+    pub(crate) first: String,
     headers: Vec<(String, String)>,
     rest: BufReader<S>,
 }
 
 impl<S: Read> Request<S> {
-    pub fn read(stream: S) -> Option<Self> {
+    pub(crate) fn read(stream: S) -> Option<Self> {
         let mut rest = BufReader::new(stream);
         let mut lines = Vec::new();
         loop {
@@ -147,7 +147,7 @@ impl<S: Read> Request<S> {
         Some(Self { first: lines[0].clone(), headers: headers.collect(), rest })
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(one, _)| one == name).map(|(_, value)| value.as_str())
     }
 
@@ -210,7 +210,7 @@ fn serve<S: Read + Write>(
     let stream = request.rest.get_mut();
     let mut head = format!("HTTP/1.1 {status}\r\n");
     for (name, value) in answer.headers.iter().filter(|(name, _)| name != "status") {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        head.extend([name, ": ", value, "\r\n"]);
     }
     head.push_str("Connection: close\r\n\r\n");
     let _ = stream.write_all(head.as_bytes());
@@ -235,13 +235,13 @@ impl<R: Read> Read for FirstLine<R> {
 }
 
 /// The git daemon for the repositories in a directory; killed when dropped.
-pub struct Daemon {
+pub(crate) struct Daemon {
     child: Child,
     port: u16,
 }
 
 impl Daemon {
-    pub fn start(root: &Path) -> Self {
+    pub(crate) fn start(root: &Path) -> Self {
         let directory = run(program("git").arg("--exec-path"), b"");
         for _ in 0..10 {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -264,7 +264,7 @@ impl Daemon {
         panic!("no free port for the git daemon");
     }
 
-    pub fn url(&self, name: &str) -> String {
+    pub(crate) fn url(&self, name: &str) -> String {
         format!("git://127.0.0.1:{}/{name}.git", self.port)
     }
 }

@@ -12,6 +12,9 @@ use crate::{
     git::{Hostile, Repos},
 };
 
+/// Path, mode, kind, target and content.
+type Row<'a> = (&'a str, u32, EntryType, Option<&'a str>, &'a [u8]);
+
 #[tokio::test]
 async fn the_tar_has_bits_links_and_names_exactly_and_links_last() {
     let repos = Repos::new();
@@ -33,7 +36,7 @@ async fn the_tar_has_bits_links_and_names_exactly_and_links_last() {
     let fetched = kiln.fetch(&repos.file_url("app"), &commit).await.unwrap();
     let deep = format!("src/deep/{}/", "d".repeat(120));
     let long = format!("src/{long}");
-    let expected: Vec<(&str, u32, EntryType, Option<&str>, &[u8])> = vec![
+    let expected: Vec<Row<'_>> = vec![
         ("src/", 0o755, EntryType::Directory, None, b""),
         ("src/.gitattributes", 0o644, EntryType::Regular, None, b"* text eol=crlf\n"),
         ("src/configure", 0o755, EntryType::Regular, None, b"#!/bin/sh\n"),
@@ -71,7 +74,7 @@ async fn inspecting_says_what_the_plan_needs() {
             ("100644", "a.c", b"22"),
             ("100644", ".kiln.toml", b"test = true\n"),
             ("100644", "sub/.kiln.toml", b"no"),
-            ("100644", "CMakeLists.txt", &[b'#'; 70_000]),
+            ("100644", "CMakeLists.txt", &vec![b'#'; 70_000]),
             ("120000", "Makefile", b"/etc/passwd"),
             ("160000", "lib", &[b'1'; 40]),
         ],
@@ -133,10 +136,8 @@ async fn refused(make: impl FnOnce(&Hostile) -> git2::Oid, what: &str) {
     let repos = Repos::new();
     let commit = repos.with_tree("hostile", make);
     let kiln = Kiln::new();
-    let error = match kiln.fetch(&repos.file_url("hostile"), &commit).await {
-        Err(error) => error,
-        Ok(_) => panic!("{what}: accepted"),
-    };
+    let result = kiln.fetch(&repos.file_url("hostile"), &commit).await;
+    let Err(error) = result else { panic!("{what}: accepted") };
     let refused = error.cause() == Some(Cause::SourceRefused);
     // What libgit2 itself does not take never becomes a tree.
     let broken = matches!(&error, SourceError::Unreachable(_) | SourceError::Helper(_));

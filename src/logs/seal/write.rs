@@ -104,7 +104,7 @@ impl<W: Write> Sealer<W> {
         match &frame.kind {
             FrameKind::StepStart { name, kind, .. } => {
                 if self.index.steps.len() == MAX_STEPS {
-                    return Err(SealError::TooMany("steps"));
+                    return Ok(());
                 }
                 self.index.steps.push(SealedStep {
                     step: frame.step.unwrap_or(0),
@@ -138,5 +138,12 @@ impl<W: Write> Sealer<W> {
         member.len = u32::try_from(self.out.offset() - member.at).expect(small);
         self.index.members.push(member);
         Ok(())
+    }
+}
+
+impl Sealer<Vec<u8>> {
+    /// Takes what has been written so far: for callers that send it on piece by piece.
+    pub fn take_output(&mut self) -> Vec<u8> {
+        std::mem::take(self.out.inner_mut())
     }
 }

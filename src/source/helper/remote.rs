@@ -7,8 +7,9 @@ use std::{cell::Cell, fs, path::Path};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use git2::{
-    AutotagOption, CertificateCheckStatus, Cred, Direction, ErrorClass, ErrorCode, FetchOptions,
-    FetchPrune, Oid, Remote, RemoteCallbacks, RemoteRedirect, Repository, RepositoryInitOptions,
+    AutotagOption, CertificateCheckStatus, Cred, CredentialType, Direction, ErrorClass, ErrorCode,
+    FetchOptions, FetchPrune, Oid, Remote, RemoteCallbacks, RemoteRedirect, Repository,
+    RepositoryInitOptions,
 };
 
 use super::{
@@ -177,12 +178,15 @@ fn complete(request: &FetchRequest) -> Result<(), Failure> {
     Source::open(tree)?.walk().map(drop)
 }
 
-fn callbacks<'a>(ssh: Option<&'a SshAccess>) -> RemoteCallbacks<'a> {
+fn callbacks(ssh: Option<&SshAccess>) -> RemoteCallbacks<'_> {
     let mut callbacks = RemoteCallbacks::new();
     let tried = Cell::new(false);
-    callbacks.credentials(move |_, _, _| match ssh {
+    callbacks.credentials(move |_, _, allowed| match ssh {
+        // Asked first, because the relay's URL names no user.
+        Some(ssh) if allowed.contains(CredentialType::USERNAME) => Cred::username(&ssh.user),
         Some(ssh) if !tried.replace(true) => Cred::ssh_key(&ssh.user, None, &ssh.key, None),
-        _ => Err(git2::Error::new(ErrorCode::Auth, ErrorClass::Net, "no more credentials")),
+        Some(_) => Err(no_access("the server does not accept the key")),
+        None => Err(no_access("the server wants credentials")),
     });
     callbacks.certificate_check(move |certificate, _| {
         let pinned = ssh.and_then(|ssh| {
@@ -199,10 +203,18 @@ fn callbacks<'a>(ssh: Option<&'a SshAccess>) -> RemoteCallbacks<'a> {
     callbacks
 }
 
+fn no_access(text: &str) -> git2::Error {
+    git2::Error::new(ErrorCode::Auth, ErrorClass::Net, text)
+}
+
 fn remote_failed(error: &git2::Error) -> Failure {
     let text = foreign(error.message());
     match (error.code(), error.class()) {
         (ErrorCode::Auth, _) => Failure::new(FailureKind::Credentials, text),
+        (ErrorCode::Certificate, ErrorClass::Ssh) => Failure::new(
+            FailureKind::Credentials,
+            "the ssh host's key is not the host_key of the credentials file",
+        ),
         (_, ErrorClass::NoMemory) => {
             Failure::new(FailureKind::TooLarge, "fetching it needs more memory than it may have")
         }

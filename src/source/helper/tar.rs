@@ -18,8 +18,8 @@ use super::{
 /// The user and group that builds run as.
 const OWNER: u64 = 10_240;
 /// The record size that tar readers expect the whole to be a multiple of.
-const RECORD: u64 = 10_240;
-const BLOCK: u64 = 512;
+const RECORD: usize = 10_240;
+const BLOCK: usize = 512;
 const ROOT: &[u8] = b"src/";
 /// The largest time that fits into a header's eleven octal digits.
 const MAX_TIME: u64 = 0o77_777_777_777;
@@ -33,13 +33,13 @@ pub(super) fn write(request: TreeRequest, out: impl Write) -> Result<(), Failure
     let time = u64::try_from(time).unwrap_or(0).min(MAX_TIME);
 
     let mut tar = Tar { out, written: 0, time };
-    tar.entry(EntryType::Directory, ROOT, 0o755, b"").map_err(gone)?;
+    tar.entry(EntryType::Directory, ROOT, 0o755, b"").map_err(|e| gone(&e))?;
     let (links, others): (Vec<_>, Vec<_>) =
         entries.iter().partition(|entry| entry.kind == TreeKind::Symlink);
     for entry in others.into_iter().chain(links) {
         write_entry(&mut tar, &source, entry)?;
     }
-    tar.finish().map_err(gone)
+    tar.finish().map_err(|e| gone(&e))
 }
 
 fn write_entry(tar: &mut Tar<impl Write>, source: &Source, entry: &Walked) -> Result<(), Failure> {
@@ -62,17 +62,18 @@ fn write_entry(tar: &mut Tar<impl Write>, source: &Source, entry: &Walked) -> Re
             tar.link(&path, &target)
         }
     }
-    .map_err(gone)
+    .map_err(|e| gone(&e))
 }
 
 /// The reader went away, or took no more.
-fn gone(error: io::Error) -> Failure {
+fn gone(error: &io::Error) -> Failure {
     Failure::new(FailureKind::Internal, format!("writing the tar failed: {error}"))
 }
 
 struct Tar<W> {
     out: W,
-    written: u64,
+    /// Bytes of the current record.
+    written: usize,
     time: u64,
 }
 
@@ -128,21 +129,19 @@ impl<W: Write> Tar<W> {
     }
 
     fn finish(&mut self) -> io::Result<()> {
-        self.put(&[0; 2 * BLOCK as usize])?;
+        self.put(&[0; 2 * BLOCK])?;
         self.pad(RECORD)?;
         self.out.flush()
     }
 
-    fn pad(&mut self, to: u64) -> io::Result<()> {
+    fn pad(&mut self, to: usize) -> io::Result<()> {
         let rest = self.written.next_multiple_of(to) - self.written;
-        let zeros = [0; RECORD as usize];
-        // The rest is less than a record, which fits into every usize.
-        self.put(&zeros[..usize::try_from(rest).unwrap_or(0)])
+        self.put(&[0; RECORD][..rest])
     }
 
     fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.out.write_all(bytes)?;
-        self.written += bytes.len() as u64;
+        self.written = (self.written + bytes.len()) % RECORD;
         Ok(())
     }
 }
@@ -161,7 +160,7 @@ mod tests {
         tar.entry(EntryType::Regular, &long, 0o755, b"hello").unwrap();
         tar.link(b"src/..//link", &target).unwrap();
         tar.finish().unwrap();
-        assert_eq!(tar.out.len() as u64 % RECORD, 0);
+        assert_eq!(tar.out.len() % RECORD, 0);
 
         let mut archive = tar::Archive::new(tar.out.as_slice());
         let mut seen = Vec::new();

@@ -18,7 +18,7 @@ use crate::{model::CommitId, source::error::foreign};
 const MAX_TREE_OBJECT: usize = 16 << 20;
 /// The largest commit object that is read, in bytes.
 const MAX_COMMIT_OBJECT: usize = 1 << 20;
-/// The longest path, in bytes: PATH_MAX with room for what comes before it.
+/// The longest path, in bytes: `PATH_MAX` with room for what comes before it.
 const MAX_PATH: usize = 4_000;
 /// The longest target of a symlink that Linux takes, in bytes.
 const MAX_TARGET: usize = 4_095;
@@ -183,7 +183,7 @@ impl Walk {
             let kind = kind_of(entry.filemode());
             let size = self.size(odb, entry.id(), kind, &path)?;
             if kind == TreeKind::Directory {
-                let depth = path.iter().filter(|&&b| b == b'/').count() + 1;
+                let depth = path.split(|&b| b == b'/').count();
                 if depth > self.bounds.depth as usize {
                     let text = format!("directories are nested deeper than {}", self.bounds.depth);
                     return Err(too_large(&text));

@@ -50,7 +50,7 @@ pub(in crate::source) struct SshAccess {
     pub(in crate::source) user: String,
     /// File with the private key.
     pub(in crate::source) key: PathBuf,
-    /// The host's public key as in known_hosts: `ssh-ed25519 AAAA…`.
+    /// The host's public key as in `known_hosts`: `ssh-ed25519 AAAA…`.
     pub(in crate::source) host_key: String,
 }
 

@@ -1,0 +1,54 @@
+# Building kiln and its images; tests and benches.
+
+profile=debug
+
+target_dir() { echo "${CARGO_TARGET_DIR:-$root/target}"; }
+kiln() { "$(target_dir)/$profile/kiln" "$@"; }
+
+# A debug build is two minutes from nothing, a release build more than four.
+build_kiln() {
+    local flags=()
+    [[ $profile == debug ]] || flags=(--release)
+    say "Building kiln ($profile)"
+    cargo build --locked "${flags[@]}"
+}
+
+build_images() {
+    say "Building toolchain images${*:+: $*} (minutes the first time, nothing when they are there)"
+    kiln images build "$@"
+}
+
+cmd_images() {
+    prepare_machine
+    ensure_engine
+    build_kiln
+    build_images "$@"
+    kiln images list
+}
+
+# Never asks anything: tests run where nobody answers.
+cmd_test() {
+    exec </dev/null
+    prepare_machine
+    ensure_engine
+    build_kiln
+    build_images
+    if cargo nextest --version >/dev/null 2>&1; then
+        say "Running the tests (cargo nextest)"
+        cargo nextest run --locked --no-fail-fast "$@"
+    else
+        say "Running the tests (cargo test)"
+        cargo test --locked --no-fail-fast --lib --bins --tests -- "$@"
+    fi
+}
+
+# The one place that knows what the bench program is called.
+cmd_bench() {
+    prepare_machine
+    ensure_engine
+    profile=release
+    build_kiln
+    build_images
+    say "Measuring (needs an otherwise idle machine)"
+    KILN_BENCH_BIN="$(target_dir)/release/kiln" cargo bench --locked --bench farm -- "$@"
+}

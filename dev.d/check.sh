@@ -1,0 +1,46 @@
+# The gate for style: everything that needs no container. All of it runs, then it says what failed.
+
+# Versions are pinned so that a new release of a tool cannot fail an old commit.
+readonly TOOLS=(
+    "cargo-machete 0.9.2 cargo-machete"
+    "cargo-deny 0.20.2 cargo-deny"
+    "typos-cli 1.52.0 typos"
+)
+
+tools=${KILN_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/kiln-tools}
+
+# Built in a folder of their own, once: they take minutes.
+install_tools() {
+    local entry crate version program
+    for entry in "${TOOLS[@]}"; do
+        read -r crate version program <<<"$entry"
+        [[ $(cat "$tools/$program.version" 2>/dev/null) == "$version" && -x $tools/bin/$program ]] && continue
+        say "Installing $crate $version into $tools (once, takes minutes)"
+        CARGO_TARGET_DIR=$tools/target cargo install --quiet --locked --force --root "$tools" "$crate@$version" || return
+        echo "$version" >"$tools/$program.version"
+    done
+    rm -rf "$tools/target"
+}
+
+check_clippy() { cargo clippy --locked --all-targets -- -D warnings; }
+check_doc() { RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps --document-private-items; }
+check_tidy() { cargo test --locked --quiet --test tidy; }
+check_machete() { "$tools/bin/cargo-machete" "$root"; }
+# Advisories change by themselves and need another host than the registry: not part of the gate.
+check_deny() { "$tools/bin/cargo-deny" --locked --all-features check licenses bans sources; }
+check_typos() { "$tools/bin/typos"; }
+check_fmt() { cargo fmt --check; }
+
+cmd_check() {
+    local failed=() step start
+    prepare_machine
+    install_tools || die "could not install the tools"
+    for step in fmt clippy doc tidy machete deny typos; do
+        say "check: $step"
+        start=$SECONDS
+        "check_$step" || failed+=("$step")
+        note "$step: $((SECONDS - start)) s"
+    done
+    ((${#failed[@]} == 0)) || die "failed: ${failed[*]}"
+    say "All checks passed"
+}

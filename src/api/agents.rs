@@ -1,0 +1,151 @@
+//! `/agent/v1`: what agents and the server say to each other. Agent tokens only.
+
+use axum::{
+    Json as Answer, Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, Request, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::{post, put},
+};
+use futures_util::TryStreamExt as _;
+
+use super::{
+    ApiError, AppState,
+    artifacts::attempt_key,
+    extract::{Json, Path},
+    principal::{Enrolls, RunsJobs},
+};
+use crate::{
+    artifact::ObjectName,
+    model::{Frame, JobId},
+    protocol::{
+        AppendAnswer, ArtifactPart, ClaimRequest, FinishReport, RegisterAnswer, RegisterRequest,
+        RenewAnswer, RenewRequest, StartReport,
+    },
+};
+
+/// The largest batch of log frames.
+const MAX_FRAMES: usize = 4 << 20;
+
+/// What a plan may report: the text of `.kiln.toml` and a thousand paths.
+const MAX_REPORT: usize = 8 << 20;
+
+/// Room in an archive for what is not content: headers of files, and compression that fails.
+const ARCHIVE_OVERHEAD: u64 = 64 << 20;
+
+pub(super) fn routes() -> Router<AppState> {
+    let attempt = Router::new()
+        .route("/renew", post(renew))
+        .route("/start", post(start))
+        .route("/log", post(log).layer(DefaultBodyLimit::max(MAX_FRAMES)))
+        .route("/artifacts/{part}", put(artifact))
+        .route("/finish", post(finish).layer(DefaultBodyLimit::max(MAX_REPORT)));
+    Router::new()
+        .route("/agent/v1/register", post(register))
+        .route("/agent/v1/claim", post(claim))
+        .nest("/agent/v1/jobs/{job}/attempts/{attempt}", attempt)
+}
+
+async fn register(
+    Enrolls(token): Enrolls,
+    State(state): State<AppState>,
+    Json(request): Json<RegisterRequest>,
+) -> Result<Answer<RegisterAnswer>, ApiError> {
+    Ok(Answer(state.auth.register(&token, &request).await?))
+}
+
+async fn claim(
+    RunsJobs(agent): RunsJobs,
+    State(state): State<AppState>,
+    Json(request): Json<ClaimRequest>,
+) -> Result<Response, ApiError> {
+    let claimed = tokio::select! {
+        claimed = state.queue.claim(agent, &request) => claimed?,
+        // The agent asks again, and finds the next server.
+        () = state.stop.cancelled() => None,
+    };
+    Ok(match claimed {
+        Some(claimed) => Answer(claimed).into_response(),
+        None => StatusCode::NO_CONTENT.into_response(),
+    })
+}
+
+async fn renew(
+    RunsJobs(agent): RunsJobs,
+    State(state): State<AppState>,
+    Path((job, attempt)): Path<(JobId, u32)>,
+    Json(request): Json<RenewRequest>,
+) -> Result<Answer<RenewAnswer>, ApiError> {
+    let renew = state.queue.renew(agent, job, attempt, &request);
+    tokio::select! {
+        answer = renew => Ok(Answer(answer?)),
+        // Extended already; the agent renews again with the next server.
+        () = state.stop.cancelled() => {
+            let wait_none = RenewRequest { wait_ms: 0 };
+            Ok(Answer(state.queue.renew(agent, job, attempt, &wait_none).await?))
+        }
+    }
+}
+
+async fn start(
+    RunsJobs(agent): RunsJobs,
+    State(state): State<AppState>,
+    Path((job, attempt)): Path<(JobId, u32)>,
+    Json(report): Json<StartReport>,
+) -> Result<StatusCode, ApiError> {
+    state.queue.start(agent, job, attempt, &report.sandbox).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn log(
+    RunsJobs(agent): RunsJobs,
+    State(state): State<AppState>,
+    Path((job, attempt)): Path<(JobId, u32)>,
+    frames: Result<Bytes, axum::extract::rejection::BytesRejection>,
+) -> Result<Answer<AppendAnswer>, ApiError> {
+    let frames = frames.map_err(|_| ApiError::too_large(MAX_FRAMES as u64))?;
+    let frames =
+        Frame::decode_all(&frames).map_err(|error| ApiError::bad_request(error.to_string()))?;
+    Ok(Answer(state.logs.append(agent, job, attempt, frames).await?))
+}
+
+async fn artifact(
+    RunsJobs(agent): RunsJobs,
+    State(state): State<AppState>,
+    Path((job, attempt, part)): Path<(JobId, u32, ArtifactPart)>,
+    request: Request,
+) -> Result<StatusCode, ApiError> {
+    let row = state.queue.check_attempt(agent, job, attempt).await?;
+    let view = state.queue.job(job).await?.ok_or_else(|| ApiError::not_found("job", job))?;
+    let key = attempt_key(&view, attempt)
+        .ok_or_else(|| ApiError::invalid("a plan keeps no artifacts"))?;
+    let name = match part {
+        ArtifactPart::Archive => ObjectName::Archive,
+        ArtifactPart::Manifest => ObjectName::Manifest,
+    };
+    let most = row.job.limits.artifact_bytes.saturating_add(ARCHIVE_OVERHEAD);
+    let bytes = request.into_body().into_data_stream().map_err(std::io::Error::other);
+    state.artifacts.put_stream(&key.object(name), Box::pin(bytes), most).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn finish(
+    RunsJobs(agent): RunsJobs,
+    State(state): State<AppState>,
+    Path((job, attempt)): Path<(JobId, u32)>,
+    Json(report): Json<FinishReport>,
+) -> Result<StatusCode, ApiError> {
+    if report.artifacts.is_some() {
+        let view = state.queue.job(job).await?.ok_or_else(|| ApiError::not_found("job", job))?;
+        let key = attempt_key(&view, attempt)
+            .ok_or_else(|| ApiError::invalid("a plan keeps no artifacts"))?;
+        for name in [ObjectName::Archive, ObjectName::Manifest] {
+            if state.artifacts.head(&key.object(name)).await?.is_none() {
+                return Err(ApiError::invalid("store the artifacts before finishing"));
+            }
+        }
+    }
+    state.queue.finish(agent, job, attempt, report).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,206 @@
+//! Artifacts: of a job, and of a commit.
+//!
+//! What is served is a file that somebody else's code made: always as an attachment, never as
+//! something a browser shows or runs. The object's key comes from the database, never from a path.
+
+use axum::{
+    Json as Answer,
+    body::Body,
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{ApiError, AppState, disposition::attachment, extract::Path, principal::Reads, ranged};
+use crate::{
+    archive::{ArtifactPath, HttpRange, Manifest, ManifestEntry},
+    artifact::{AttemptKey, ObjectName, RevisionKey, serve_file},
+    model::{CommitId, JobId, ToolchainName},
+    protocol::{CommitArtifacts, ErrorEnvelope, Job},
+};
+
+/// The largest manifest that is read: a few hundred bytes for each of 100 000 files.
+const MAX_MANIFEST: u64 = 64 << 20;
+
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(manifest))
+        .routes(routes!(archive))
+        .routes(routes!(file))
+        .routes(routes!(commit))
+        .routes(routes!(commit_file))
+}
+
+/// The manifest of a job's artifacts
+#[utoipa::path(get, path = "/api/v1/jobs/{job}/manifest", tag = "artifacts",
+    params(("job" = JobId, Path)),
+    responses((status = 200, body = Object), (status = "4XX", body = ErrorEnvelope)))]
+async fn manifest(
+    _: Reads,
+    State(state): State<AppState>,
+    Path(job): Path<JobId>,
+) -> Result<Answer<Manifest>, ApiError> {
+    let key = key(&state, job).await?;
+    Ok(Answer(read_manifest(&state, &key).await?))
+}
+
+/// All artifacts of a job, as a .tar.gz
+#[utoipa::path(get, path = "/api/v1/jobs/{job}/artifacts.tar.gz", tag = "artifacts",
+    params(("job" = JobId, Path),
+        ("Range" = Option<String>, Header, description = "One byte range.")),
+    responses(
+        (status = 200, content_type = "application/gzip", body = [u8]),
+        (status = 206, content_type = "application/gzip", body = [u8]),
+        (status = "4XX", body = ErrorEnvelope),
+    ))]
+async fn archive(
+    _: Reads,
+    State(state): State<AppState>,
+    Path(job): Path<JobId>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let key = key(&state, job).await?.object(ObjectName::Archive);
+    let missing = || ApiError::not_found("artifacts of job", job);
+    let meta = state.artifacts.head(&key).await?.ok_or_else(missing)?;
+    let range = ranged::range(&headers, meta.bytes)?;
+    let wanted = match &range {
+        HttpRange::Part(range) => range.clone(),
+        _ => 0..meta.bytes,
+    };
+    let object = state.artifacts.get_range(&key, wanted).await?;
+    let mut response = ranged::response(range, meta.bytes, |_| Body::from_stream(object.bytes));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/gzip"));
+    headers.insert(header::CONTENT_DISPOSITION, attachment(&format!("{job}.tar.gz")));
+    Ok(response)
+}
+
+/// One artifact of a job
+#[utoipa::path(get, path = "/api/v1/jobs/{job}/artifacts/{path}", tag = "artifacts",
+    params(("job" = JobId, Path), ("path" = String, Path, description = "As in the manifest."),
+        ("Range" = Option<String>, Header, description = "One byte range.")),
+    responses(
+        (status = 200, content_type = "application/octet-stream", body = [u8]),
+        (status = 206, content_type = "application/octet-stream", body = [u8]),
+        (status = 304, description = "If-None-Match names its digest"),
+        (status = "4XX", body = ErrorEnvelope),
+    ))]
+async fn file(
+    _: Reads,
+    State(state): State<AppState>,
+    Path((job, path)): Path<(JobId, String)>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    serve(&state, job, &path, &headers).await
+}
+
+/// What there is for a commit
+#[utoipa::path(get, path = "/api/v1/artifacts/{commit}", tag = "artifacts",
+    params(("commit" = CommitId, Path)),
+    responses((status = 200, body = CommitArtifacts), (status = "4XX", body = ErrorEnvelope)))]
+async fn commit(
+    _: Reads,
+    State(state): State<AppState>,
+    Path(commit): Path<CommitId>,
+) -> Result<Answer<CommitArtifacts>, ApiError> {
+    Ok(Answer(state.queue.commit_artifacts(&commit).await?))
+}
+
+/// One artifact of a commit
+///
+/// From the newest successful job of this toolchain that used the repository's own recipe.
+#[utoipa::path(get, path = "/api/v1/artifacts/{commit}/{toolchain}/{path}", tag = "artifacts",
+    params(("commit" = CommitId, Path), ("toolchain" = ToolchainName, Path),
+        ("path" = String, Path, description = "As in the manifest.")),
+    responses(
+        (status = 200, content_type = "application/octet-stream", body = [u8]),
+        (status = "4XX", body = ErrorEnvelope),
+    ))]
+async fn commit_file(
+    _: Reads,
+    State(state): State<AppState>,
+    Path((commit, toolchain, path)): Path<(CommitId, ToolchainName, String)>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let there = state.queue.commit_artifacts(&commit).await?;
+    let mut own = there.jobs.iter().filter(|job| job.own_recipe && job.toolchain == toolchain);
+    let job = own.next().ok_or_else(|| {
+        ApiError::not_found("successful job of this commit with toolchain", &toolchain)
+    })?;
+    serve(&state, job.job, &path, &headers).await
+}
+
+async fn serve(
+    state: &AppState,
+    job: JobId,
+    path: &str,
+    headers: &HeaderMap,
+) -> Result<Response, ApiError> {
+    let missing = || ApiError::not_found("artifact", path);
+    let path = path.parse::<ArtifactPath>().map_err(|_| missing())?;
+    let key = key(state, job).await?;
+    let manifest = read_manifest(state, &key).await?;
+    let entry = manifest.file(&path).ok_or_else(missing)?;
+    let tag = format!("\"{}\"", entry.sha256);
+    let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    let tag = HeaderValue::try_from(tag).expect("a digest is a header value");
+    if known.is_some_and(|known| known.split(',').any(|known| tag == known.trim())) {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
+    }
+    let range = ranged::range(headers, entry.size)?;
+    let mut response = file_response(state, &key, entry, range)?;
+    response.headers_mut().insert(header::ETAG, tag);
+    Ok(response)
+}
+
+fn file_response(
+    state: &AppState,
+    key: &AttemptKey,
+    entry: &ManifestEntry,
+    range: HttpRange,
+) -> Result<Response, ApiError> {
+    let wanted = match &range {
+        HttpRange::Part(range) => range.clone(),
+        _ => 0..entry.size,
+    };
+    let archive = key.object(ObjectName::Archive);
+    let bytes = serve_file(&state.artifacts, &archive, entry, wanted)?;
+    let mut response = ranged::response(range, entry.size, |_| Body::from_stream(bytes));
+    let headers = response.headers_mut();
+    let binary = HeaderValue::from_static("application/octet-stream");
+    headers.insert(header::CONTENT_TYPE, binary);
+    let name = String::from_utf8_lossy(entry.path.file_name());
+    headers.insert(header::CONTENT_DISPOSITION, attachment(&name));
+    Ok(response)
+}
+
+/// Where the artifacts of a job's newest attempt are, if it kept any.
+async fn key(state: &AppState, id: JobId) -> Result<AttemptKey, ApiError> {
+    let job = state.queue.job(id).await?.ok_or_else(|| ApiError::not_found("job", id))?;
+    let none = || ApiError::not_found("artifact of job", id);
+    let newest = job.attempts.last().filter(|attempt| attempt.artifacts.is_some());
+    let number = newest.ok_or_else(none)?.number;
+    attempt_key(&job, number).ok_or_else(none)
+}
+
+/// The key of an attempt's objects; a plan has none.
+pub(super) fn attempt_key(job: &Job, number: u32) -> Option<AttemptKey> {
+    let toolchain = job.summary.toolchain.as_ref()?;
+    let revision = RevisionKey::Commit(job.commit.clone());
+    Some(AttemptKey::new(revision, toolchain, job.summary.id, number))
+}
+
+async fn read_manifest(state: &AppState, key: &AttemptKey) -> Result<Manifest, ApiError> {
+    let key = key.object(ObjectName::Manifest);
+    let meta = state.artifacts.head(&key).await?;
+    let meta = meta.ok_or_else(|| ApiError::internal(format!("{key} is missing")))?;
+    if meta.bytes > MAX_MANIFEST {
+        return Err(ApiError::internal(format!("{key} has {} bytes", meta.bytes)));
+    }
+    let bytes = state.artifacts.read_range(&key, 0..meta.bytes).await?;
+    let manifest: Manifest = serde_json::from_slice(&bytes)
+        .map_err(|error| ApiError::internal(format!("{key}: {error}")))?;
+    manifest.check().map_err(|error| ApiError::internal(format!("{key}: {error}")))?;
+    Ok(manifest)
+}

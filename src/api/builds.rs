@@ -1,0 +1,157 @@
+//! `/api/v1/builds`: submit, list, see, cancel, retry.
+
+use axum::{
+    Json as Answer,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::IntoResponse,
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    ApiError, AppState,
+    extract::{Json, OptionalJson, Path, Query},
+    principal::{Reads, Submits},
+};
+use crate::{
+    model::{BuildId, CancelReason},
+    protocol::{
+        Build, BuildFilter, ErrorEnvelope, GitSource, Page, Retry, SourceSubmission, SubmitBuild,
+    },
+    queue::Submission,
+    source::{GitUrl, RefSpec},
+};
+
+/// The longest idempotency key.
+const MAX_KEY: usize = 255;
+
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(submit, list))
+        .routes(routes!(show))
+        .routes(routes!(cancel))
+        .routes(routes!(retry))
+}
+
+/// Submit a build
+///
+/// The ref is resolved to a commit at once, so that every job builds the same one. The answer has
+/// no jobs yet: the plan finds out which there are.
+#[utoipa::path(post, path = "/api/v1/builds", tag = "builds", request_body = SubmitBuild,
+    params(("Idempotency-Key" = Option<String>, Header,
+        description = "Sending the same request with the same key again gives the same build.")),
+    responses(
+        (status = 201, body = Build),
+        (status = "4XX", body = ErrorEnvelope, description = "unknown ref or toolchain, unreachable host, limits above policy …"),
+    ))]
+async fn submit(
+    Submits(principal): Submits,
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    Json(request): Json<SubmitBuild>,
+) -> Result<impl IntoResponse, ApiError> {
+    let key = idempotency_key(&headers)?;
+    state.queue.check(&request)?;
+    if let Some(key) = &key
+        && let Some(id) = state.queue.replay(&principal, key, &request).await?
+    {
+        return created(&state, id).await;
+    }
+    let SourceSubmission::Git(git) = &request.source;
+    let url: GitUrl = state.sources.parse_url(&git.url)?;
+    let wanted = match (&git.reference, &git.commit) {
+        (Some(_), Some(_)) => {
+            return Err(ApiError::invalid("source.git: give either ref or commit, not both"));
+        }
+        (Some(reference), None) => RefSpec::Ref(reference.clone()),
+        (None, Some(commit)) => RefSpec::Commit(commit.clone()),
+        (None, None) => RefSpec::Default,
+    };
+    let resolved = state.sources.resolve(&url, &wanted).await?;
+    // What was resolved tells the agent where to look if the remote gives out no bare commits.
+    let found = resolved.refname.as_deref().and_then(|name| name.parse().ok());
+    let source = GitSource { url: url.to_string(), reference: git.reference.clone().or(found) };
+    let commit = resolved.commit;
+    let submission = Submission { principal, request, source, commit, key };
+    let id = state.queue.submit(submission).await?;
+    created(&state, id).await
+}
+
+async fn created(
+    state: &AppState,
+    id: BuildId,
+) -> Result<(StatusCode, [(header::HeaderName, String); 1], Answer<Build>), ApiError> {
+    let build = state.queue.build(id).await?;
+    let build = build.ok_or_else(|| ApiError::not_found("build", id))?;
+    let location = [(header::LOCATION, format!("/api/v1/builds/{id}"))];
+    Ok((StatusCode::CREATED, location, Answer(build)))
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    match value.to_str() {
+        Ok(key) if (1..=MAX_KEY).contains(&key.len()) => Ok(Some(key.to_owned())),
+        _ => Err(ApiError::bad_request(format!(
+            "Idempotency-Key: 1 to {MAX_KEY} printable ASCII characters"
+        ))),
+    }
+}
+
+/// List builds
+///
+/// The newest first.
+#[utoipa::path(get, path = "/api/v1/builds", tag = "builds", params(BuildFilter),
+    responses((status = 200, body = Page<Build>), (status = "4XX", body = ErrorEnvelope)))]
+async fn list(
+    _: Reads,
+    State(state): State<AppState>,
+    Query(filter): Query<BuildFilter>,
+) -> Result<Answer<Page<Build>>, ApiError> {
+    Ok(Answer(state.queue.builds(&filter).await?))
+}
+
+/// See a build
+#[utoipa::path(get, path = "/api/v1/builds/{build}", tag = "builds",
+    params(("build" = BuildId, Path)),
+    responses((status = 200, body = Build), (status = "4XX", body = ErrorEnvelope)))]
+async fn show(
+    _: Reads,
+    State(state): State<AppState>,
+    Path(id): Path<BuildId>,
+) -> Result<Answer<Build>, ApiError> {
+    let build = state.queue.build(id).await?;
+    build.map(Answer).ok_or_else(|| ApiError::not_found("build", id))
+}
+
+/// Cancel a build
+///
+/// Queued jobs end at once, running ones within seconds. Cancelling twice is not an error.
+#[utoipa::path(post, path = "/api/v1/builds/{build}/cancel", tag = "builds",
+    params(("build" = BuildId, Path)),
+    responses((status = 200, body = Build), (status = "4XX", body = ErrorEnvelope)))]
+async fn cancel(
+    _: Submits,
+    State(state): State<AppState>,
+    Path(id): Path<BuildId>,
+) -> Result<Answer<Build>, ApiError> {
+    state.queue.cancel_build(id, CancelReason::Requested).await?;
+    let build = state.queue.build(id).await?;
+    build.map(Answer).ok_or_else(|| ApiError::not_found("build", id))
+}
+
+/// Run jobs of a build again
+///
+/// Those of the named toolchains, else all that did not succeed.
+#[utoipa::path(post, path = "/api/v1/builds/{build}/retry", tag = "builds", request_body = Retry,
+    params(("build" = BuildId, Path)),
+    responses((status = 200, body = Build), (status = "4XX", body = ErrorEnvelope)))]
+async fn retry(
+    _: Submits,
+    State(state): State<AppState>,
+    Path(id): Path<BuildId>,
+    OptionalJson(retry): OptionalJson<Retry>,
+) -> Result<Answer<Build>, ApiError> {
+    state.queue.retry_build(id, &retry.toolchains).await?;
+    let build = state.queue.build(id).await?;
+    build.map(Answer).ok_or_else(|| ApiError::not_found("build", id))
+}

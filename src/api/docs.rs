@@ -1,0 +1,60 @@
+//! The API's description, generated from the handlers, and the page that shows it.
+//!
+//! The page is Swagger UI, which is part of the binary: nothing is loaded from elsewhere.
+
+use axum::{
+    Router,
+    http::{HeaderValue, header},
+    response::Response,
+};
+use utoipa::{OpenApi, openapi::OpenApi as Description};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_swagger_ui::SwaggerUi;
+
+use super::{AppState, artifacts, builds, events, farm, health, job_log, jobs};
+
+/// Where the description is.
+const DESCRIPTION: &str = "/api/v1/openapi.json";
+
+/// The page needs its own scripts and styles, and inline styles, but nothing from elsewhere.
+const POLICY: &str = "default-src 'none'; script-src 'self' 'unsafe-inline'; \
+     style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; \
+     frame-ancestors 'none'";
+
+#[derive(Debug, OpenApi)]
+#[openapi(info(
+    title = "kiln",
+    description = "A self-hosted build farm for C and C++. Errors have one shape everywhere; \
+        lists are paged by `limit` and `cursor`; times are RFC 3339 in UTC.",
+    license(name = "Apache-2.0", identifier = "Apache-2.0"),
+))]
+struct Api;
+
+pub(super) fn described() -> OpenApiRouter<AppState> {
+    OpenApiRouter::with_openapi(Api::openapi())
+        .merge(builds::routes())
+        .merge(jobs::routes())
+        .merge(job_log::routes())
+        .merge(artifacts::routes())
+        .merge(farm::routes())
+        .merge(events::routes())
+        .merge(health::routes())
+}
+
+/// The API's description.
+pub fn openapi() -> Description {
+    described().into_openapi()
+}
+
+/// The page and the description.
+pub(super) fn pages(description: Description) -> Router<AppState> {
+    Router::new()
+        .merge(SwaggerUi::new("/docs").url(DESCRIPTION, description))
+        .layer(axum::middleware::map_response(allow_page))
+}
+
+async fn allow_page(mut response: Response) -> Response {
+    let policy = HeaderValue::from_static(POLICY);
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    response
+}

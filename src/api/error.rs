@@ -1,0 +1,184 @@
+//! Errors of the API: the one place that knows status codes, and the one envelope.
+//!
+//! Internal failures are logged here, once, and the client gets a sentence without their inside.
+
+use axum::{
+    Json,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    artifact::ArtifactError,
+    auth::AuthError,
+    logs::LogError,
+    model::TransitionError,
+    protocol::{ErrorBody, ErrorEnvelope},
+    queue::QueueError,
+    source::SourceError,
+    store::StoreError,
+};
+
+/// An answer other than what was asked for.
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    body: ErrorBody,
+}
+
+impl ApiError {
+    fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
+        let body = ErrorBody { code: code.to_owned(), message: message.into(), details: None };
+        Self { status, body }
+    }
+
+    fn with(mut self, details: Value) -> Self {
+        self.body.details = Some(details);
+        self
+    }
+
+    /// The request is not well-formed.
+    pub(super) fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
+    }
+
+    /// The request is well-formed and asks for something that cannot be.
+    pub(super) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", message)
+    }
+
+    /// There is no such thing.
+    pub(super) fn not_found(what: &str, id: impl std::fmt::Display) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", format!("there is no {what} {id}"))
+    }
+
+    /// There is no such route.
+    pub(super) fn no_route(path: &str) -> Self {
+        let message = format!("there is nothing at {path}; /docs lists what there is");
+        Self::new(StatusCode::NOT_FOUND, "not_found", message)
+    }
+
+    /// The route exists, but not with this method.
+    pub(super) fn wrong_method() -> Self {
+        let message = "this method is not allowed here; /docs lists what is";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
+    }
+
+    /// Nobody we know.
+    pub(super) fn unauthorized(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
+    }
+
+    /// Somebody we know, who may not do this.
+    pub(super) fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", message)
+    }
+
+    /// The body is larger than it may be.
+    pub(super) fn too_large(most: u64) -> Self {
+        let message = format!("the body is larger than {most} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
+    }
+
+    /// The range lies outside.
+    pub(super) fn unsatisfiable(length: u64) -> Self {
+        let message = format!("the range lies outside: there are {length} bytes");
+        Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "range", message)
+            .with(json!({"length": length}))
+    }
+
+    /// Our fault: logged here, once.
+    pub(super) fn internal(problem: impl std::fmt::Display) -> Self {
+        tracing::error!("a request failed: {problem}");
+        let message = "kiln failed to answer this; the server's log says why. Try again";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let headers = [(header::CACHE_CONTROL, "no-store")];
+        (self.status, headers, Json(ErrorEnvelope { error: self.body })).into_response()
+    }
+}
+
+impl From<QueueError> for ApiError {
+    fn from(error: QueueError) -> Self {
+        let message = error.to_string();
+        match error {
+            QueueError::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, "not_found", message),
+            QueueError::Invalid(_) => Self::invalid(message),
+            QueueError::Conflict(_) => Self::new(StatusCode::CONFLICT, "conflict", message),
+            QueueError::Stale(error) => error.into(),
+            QueueError::LogIncomplete { have, .. } => {
+                Self::new(StatusCode::CONFLICT, "log_incomplete", message).with(json!(have))
+            }
+            QueueError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<TransitionError> for ApiError {
+    fn from(error: TransitionError) -> Self {
+        let message = format!("{error}: this attempt no longer has the job; drop the work");
+        Self::new(StatusCode::CONFLICT, "stale_attempt", message)
+    }
+}
+
+impl From<LogError> for ApiError {
+    fn from(error: LogError) -> Self {
+        let message = error.to_string();
+        match error {
+            LogError::NotFound(_) => Self::new(StatusCode::NOT_FOUND, "not_found", message),
+            LogError::Stale(error) => error.into(),
+            LogError::Invalid(_) => Self::bad_request(message),
+            LogError::Gap(have) => {
+                Self::new(StatusCode::CONFLICT, "log_gap", message).with(json!(have))
+            }
+            LogError::Store(error) => error.into(),
+            LogError::Artifact(error) => error.into(),
+            LogError::Damaged(_) => Self::internal(message),
+        }
+    }
+}
+
+impl From<ArtifactError> for ApiError {
+    fn from(error: ArtifactError) -> Self {
+        match error {
+            ArtifactError::TooLarge(most) => Self::too_large(most),
+            ArtifactError::Full(_) => {
+                tracing::error!(%error, "the artifact repository is full");
+                let message = "the artifact repository is full";
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, "store_full", message)
+            }
+            error => Self::internal(error),
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        Self::internal(error)
+    }
+}
+
+impl From<AuthError> for ApiError {
+    fn from(error: AuthError) -> Self {
+        let message = error.to_string();
+        match error {
+            AuthError::BadToken => Self::unauthorized(message),
+            AuthError::Protocol(_) => Self::new(StatusCode::CONFLICT, "protocol", message),
+            AuthError::Name => Self::invalid(message),
+            AuthError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<SourceError> for ApiError {
+    fn from(error: SourceError) -> Self {
+        // What a person asked for cannot be had: their request is what has to change, or wait.
+        let code = error.code();
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, error.to_string())
+    }
+}

@@ -1,0 +1,75 @@
+//! All routes together, and what stands around them.
+
+use std::{any::Any, time::Duration};
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::Request,
+    middleware::from_fn_with_state,
+    response::{IntoResponse, Response},
+};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    compression::{
+        CompressionLayer, Predicate as _,
+        predicate::{DefaultPredicate, NotForContentType},
+    },
+    request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
+    trace::TraceLayer,
+};
+
+use super::{ApiError, AppState, agents, docs, extract::MAX_JSON, guard::guard};
+
+/// The router of a server.
+pub fn router(state: AppState) -> Router {
+    let (api, description) = docs::described().split_for_parts();
+    let compressed = DefaultPredicate::new()
+        .and(NotForContentType::const_new("text/event-stream"))
+        .and(NotForContentType::const_new("application/gzip"))
+        .and(NotForContentType::const_new("application/octet-stream"));
+    let limit = usize::try_from(MAX_JSON).expect("1 MiB fits");
+    Router::new()
+        .merge(api)
+        .merge(agents::routes())
+        .merge(docs::pages(description))
+        .fallback(|request: axum::extract::Request| async move {
+            ApiError::no_route(request.uri().path())
+        })
+        .method_not_allowed_fallback(|| async { ApiError::wrong_method() })
+        .layer(DefaultBodyLimit::max(limit))
+        .layer(CompressionLayer::new().gzip(true).compress_when(compressed))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(state.clone(), guard))
+        .layer(PropagateRequestIdLayer::x_request_id())
+        .layer(
+            TraceLayer::new_for_http()
+                .make_span_with(|request: &Request<_>| {
+                    let id = request.headers().get("x-request-id");
+                    let id = id.and_then(|id| id.to_str().ok()).unwrap_or_default();
+                    tracing::info_span!(
+                        "request", request.id = id, http.method = %request.method(),
+                        http.path = request.uri().path()
+                    )
+                })
+                .on_request(())
+                .on_response(|response: &Response, took: Duration, _: &tracing::Span| {
+                    tracing::debug!(
+                        http.status = response.status().as_u16(),
+                        duration_ms = took.as_millis(),
+                        "answered"
+                    );
+                })
+                .on_failure(()),
+        )
+        .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
+        .with_state(state)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands it over")]
+fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    ApiError::internal(format!("a handler panicked: {}", text.unwrap_or("no message")))
+        .into_response()
+}

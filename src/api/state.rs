@@ -1,0 +1,33 @@
+//! What handlers work with.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    artifact::ArtifactStore, auth::Auth, logs::Logs, protocol::ToolchainView, queue::Queue,
+    source::Sources, store::Store,
+};
+
+/// What handlers work with; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct AppState {
+    /// The database, for what is only read.
+    pub store: Store,
+    /// The queue.
+    pub queue: Queue,
+    /// Logs.
+    pub logs: Logs,
+    /// Artifacts.
+    pub artifacts: ArtifactStore,
+    /// Who is who.
+    pub auth: Auth,
+    /// Git sources, to resolve refs.
+    pub sources: Sources,
+    /// The toolchains there are; which agents have them is added when asked.
+    pub toolchains: Arc<[ToolchainView]>,
+    /// The host names this server answers for, without ports.
+    pub hosts: Arc<[String]>,
+    /// Ends streams and long polls when the server stops.
+    pub stop: CancellationToken,
+}

@@ -1,0 +1,217 @@
+//! `kiln build` and `kiln retry`: what is to run, and how it is followed.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use clap::Args;
+
+use super::parse;
+use crate::{
+    cli::{CliError, target::Target},
+    model::{ArtifactRules, CommitId, LimitsRequest, QueueName, RefName, ToolchainName},
+    protocol::{GitSubmission, SourceSubmission, StepSubmission, SubmitBuild},
+};
+
+/// Build a commit of a git repository and follow it.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "a flag on the command line is a bool")]
+pub struct BuildArgs {
+    /// The repository's URL
+    #[arg(help = "The repository's URL, such as https://git.example/project.git")]
+    pub url: String,
+    /// Toolchains, such as gcc:14,clang:19; default: what the repository or the server says
+    #[arg(short = 't', long = "toolchain", value_name = "NAME", value_delimiter = ',')]
+    pub toolchains: Vec<ToolchainName>,
+    /// The branch or tag to build; default: the repository's default branch
+    #[arg(long = "ref", value_name = "REF", conflicts_with = "commit")]
+    pub reference: Option<RefName>,
+    /// The commit to build, all 40 digits
+    #[arg(long)]
+    pub commit: Option<CommitId>,
+    /// Also run the project's own tests
+    #[arg(long)]
+    pub test: bool,
+    /// Also fetch the submodules that the commit records
+    #[arg(long)]
+    pub submodules: bool,
+    /// An environment variable of every step; may be given more than once
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse::pair)]
+    pub env: Vec<(String, String)>,
+    /// A pattern of files to keep, such as 'build/*.so'; may be given more than once
+    #[arg(long = "artifact", value_name = "PATTERN")]
+    pub artifacts: Vec<String>,
+    /// How long the steps may run, such as 20m
+    #[arg(long, value_name = "TIME", value_parser = parse::seconds)]
+    pub timeout: Option<u32>,
+    /// How it is followed.
+    #[command(flatten)]
+    pub follow: FollowArgs,
+    /// Follow until the build has ended (the default)
+    #[arg(long = "follow", conflicts_with = "detach")]
+    pub wait: bool,
+    /// Print the build's id and do not wait for it
+    #[arg(
+        long,
+        conflicts_with_all = ["download", "logs", "cancel_on_interrupt"]
+    )]
+    pub detach: bool,
+    /// A command that takes the place of the steps kiln would find; one argument is shell text, several are one command and its arguments
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+/// Run a job, or the jobs of a build that did not succeed, again.
+#[derive(Debug, Args)]
+pub struct RetryArgs {
+    /// A build, a job, or BUILD/TOOLCHAIN
+    #[arg(value_name = "ID", value_parser = Target::parse_id)]
+    pub target: Target,
+    /// Only these toolchains of the build
+    #[arg(short = 't', long = "toolchain", value_name = "NAME", value_delimiter = ',')]
+    pub toolchains: Vec<ToolchainName>,
+    /// Follow until the build has ended
+    #[arg(long = "follow")]
+    pub wait: bool,
+    /// How it is followed.
+    #[command(flatten)]
+    pub follow: FollowArgs,
+}
+
+/// How a build is followed.
+#[derive(Clone, Debug, Default, Args)]
+pub struct FollowArgs {
+    /// Download what was kept into DIR/TOOLCHAIN when the build has ended
+    #[arg(long, value_name = "DIR")]
+    pub download: Option<PathBuf>,
+    /// Print all log lines on a terminal, too
+    #[arg(long)]
+    pub logs: bool,
+    /// Cancel the build on Ctrl-C instead of leaving it alone
+    #[arg(long)]
+    pub cancel_on_interrupt: bool,
+    /// Print the build as JSON, and nothing else
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl BuildArgs {
+    /// What is sent to the server.
+    pub(in crate::cli) fn submission(&self) -> Result<SubmitBuild, CliError> {
+        if !is_remote(&self.url) {
+            return Err(CliError::Usage(format!(
+                "{:?} is not the URL of a git repository: give one such as \
+                 https://git.example/project.git, ssh://host/path or file:///path",
+                self.url
+            )));
+        }
+        let mut env = BTreeMap::new();
+        for (name, value) in &self.env {
+            if env.insert(name.clone(), value.clone()).is_some() {
+                return Err(CliError::Usage(format!("--env {name} is given twice")));
+            }
+        }
+        Ok(SubmitBuild {
+            source: SourceSubmission::Git(GitSubmission {
+                url: self.url.clone(),
+                reference: self.reference.clone(),
+                commit: self.commit.clone(),
+            }),
+            toolchains: self.toolchains.clone(),
+            steps: command_step(&self.command),
+            test: self.test.then_some(true),
+            submodules: self.submodules.then_some(true),
+            artifacts: ArtifactRules {
+                include: self.artifacts.clone(),
+                ..ArtifactRules::default()
+            },
+            env,
+            limits: LimitsRequest { wall_seconds: self.timeout, ..LimitsRequest::default() },
+            queue: QueueName::default(),
+            priority: 0,
+            labels: BTreeMap::new(),
+        })
+    }
+}
+
+/// Whether the text can name a repository elsewhere: a URL, or `host:path` as ssh writes it.
+fn is_remote(url: &str) -> bool {
+    url.contains("://")
+        || url
+            .split_once(':')
+            .is_some_and(|(host, _)| !host.contains(['/', '.', ' ']) || host.contains('@'))
+}
+
+/// The one step of a command that was given after `--`.
+fn command_step(command: &[String]) -> Vec<StepSubmission> {
+    let run = match command {
+        [] => return Vec::new(),
+        [text] => text.clone(),
+        words => words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" "),
+    };
+    vec![StepSubmission { name: "command".parse().expect("a plain word names a step"), run }]
+}
+
+/// A word as the shell reads it back.
+fn quote(word: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-./=:,+@%".contains(&b);
+    if !word.is_empty() && word.bytes().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, ClientCommand, Command};
+
+    fn submission(line: &[&str]) -> Result<SubmitBuild, CliError> {
+        let line = ["kiln", "build"].iter().chain(line);
+        match Cli::try_parse_from(line).unwrap().command {
+            Command::Client(ClientCommand::Build(args)) => args.submission(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_command_becomes_one_step() {
+        for (command, run) in [
+            (&["make", "-j4"][..], "make -j4"),
+            (&["make && make check"], "make && make check"),
+            (&["cc", "-DX=\"a b\"", "it's.c", ""], r#"cc '-DX="a b"' 'it'\''s.c' ''"#),
+            (&["sh", "-c", "$(x)"], "sh -c '$(x)'"),
+        ] {
+            let line: Vec<&str> = ["https://x/y", "--"].iter().chain(command).copied().collect();
+            let submission = submission(&line).unwrap();
+            assert_eq!(submission.steps.len(), 1);
+            assert_eq!(submission.steps[0].name.as_str(), "command");
+            assert_eq!(submission.steps[0].run, run);
+        }
+    }
+
+    #[test]
+    fn what_was_not_given_is_not_sent() {
+        let json = serde_json::to_value(submission(&["https://x/y"]).unwrap()).unwrap();
+        assert_eq!(json["source"], serde_json::json!({"git": {"url": "https://x/y"}}));
+        for absent in ["toolchains", "steps", "test", "submodules", "env", "labels"] {
+            assert!(json.get(absent).is_none(), "{absent}");
+        }
+    }
+
+    #[test]
+    fn local_paths_and_double_variables_are_usage_errors() {
+        for url in ["git@host:x/y.git", "host:x", "file:///x", "https://x/y"] {
+            assert!(submission(&[url]).is_ok(), "{url}");
+        }
+        for line in [
+            &["."][..],
+            &["./x"],
+            &["/x/y"],
+            &["x"],
+            &["https://x", "--env", "A=1", "--env", "A=2"],
+        ] {
+            assert!(matches!(submission(line), Err(CliError::Usage(_))), "{line:?}");
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The commands that run a part of the farm. Settings that are not given here come from the
+//! environment, the settings file and the defaults, in that order; that is why all are optional.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Subcommand};
+
+use crate::model::ToolchainName;
+
+/// Run the server.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ServeArgs {
+    /// The address to listen on, loopback only; default: 127.0.0.1:8000
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// Where database, artifacts, logs and mirrors are kept
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// The settings file
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Do not run an agent in this process
+    #[arg(long)]
+    pub no_agent: bool,
+    /// The most jobs the embedded agent runs at one time
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub workers: Option<u32>,
+}
+
+/// Run an agent.
+#[derive(Clone, Debug, Default, Args)]
+pub struct AgentArgs {
+    /// The agent's name; default: this machine's
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Where the agent keeps its identity and its mirrors
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// The settings file
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// A file with the token that lets it enroll
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// The most jobs it runs at one time
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub workers: Option<u32>,
+}
+
+/// Build and list toolchain images.
+#[derive(Clone, Debug, Args)]
+pub struct ImagesArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: ImagesCommand,
+}
+
+/// What to do with images.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ImagesCommand {
+    /// Build images, those that changed only; without names the default set
+    Build {
+        /// The toolchains
+        #[arg(value_name = "NAME", conflicts_with = "all")]
+        names: Vec<ToolchainName>,
+        /// Build every image of the catalog
+        #[arg(long)]
+        all: bool,
+    },
+    /// List the images of this machine
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}

@@ -1,0 +1,190 @@
+//! `kiln build` and `kiln retry`: ask, follow, sum up, download.
+
+use crate::{
+    cli::{
+        CliError, Console, Exit,
+        args::{BuildArgs, FollowArgs, RetryArgs},
+        attach::{Followed, Show, attach, interrupted},
+        download::{self, Wanted},
+        lines::Lines,
+        render, sanitize,
+        style::{Style, paint},
+        target::{Found, newest_legs},
+    },
+    client::{ClientError, Paths, Rest},
+    model::{BuildId, Clock, Outcome, SystemClock},
+    protocol::{Build, Job, Retry},
+};
+
+/// How many of a failed job's last lines are shown on a terminal.
+const TAIL_LINES: usize = 20;
+/// Where they are looked for: the end of the log.
+const TAIL_BYTES: usize = 16 * 1024;
+
+/// Asks for a build and follows it.
+pub(in crate::cli) async fn build(
+    rest: &Rest,
+    args: &BuildArgs,
+    console: &mut Console,
+) -> Result<Exit, CliError> {
+    let submission = args.submission()?;
+    if let Some(dir) = &args.follow.download {
+        download::prepare(dir, &args.toolchains)?;
+    }
+    let key = format!("{:032x}", rand::random::<u128>());
+    let build = rest.submit(&submission, &key).await.map_err(|error| explain(error, args))?;
+    if args.detach {
+        if args.follow.json {
+            console.json(&rest.get::<serde_json::Value>(&Paths::build(build.id)).await?)?;
+        } else {
+            console.render(|out| render::headline(&build, out))?;
+            console.note(&format!("  see it: kiln show {}\n", build.id));
+        }
+        return Ok(Exit::Success);
+    }
+    if !args.follow.json {
+        console.render(|out| render::headline(&build, out))?;
+    }
+    follow(rest, build.id, &args.follow, console).await
+}
+
+/// Runs jobs again, and follows the build if asked to.
+pub(in crate::cli) async fn retry(
+    rest: &Rest,
+    args: &RetryArgs,
+    console: &mut Console,
+) -> Result<Exit, CliError> {
+    let build = match args.target.find(rest).await? {
+        Found::Build(build) => {
+            rest.retry_build(build.id, &Retry { toolchains: args.toolchains.clone() }).await?;
+            build.id
+        }
+        Found::Job(_) if !args.toolchains.is_empty() => {
+            return Err(CliError::Usage(
+                "a job has one toolchain: -t is for a build's id".to_owned(),
+            ));
+        }
+        Found::Job(job) => {
+            rest.retry_job(job.summary.id).await?;
+            job.build
+        }
+    };
+    let path = Paths::build(build);
+    if args.wait {
+        if !args.follow.json {
+            let build: Build = rest.get(&path).await?;
+            console.render(|out| render::headline(&build, out))?;
+        }
+        return follow(rest, build, &args.follow, console).await;
+    }
+    if args.follow.json {
+        console.json(&rest.get::<serde_json::Value>(&path).await?)?;
+    } else {
+        let build: Build = rest.get(&path).await?;
+        console.render(|out| render::build(&build, SystemClock.now(), out))?;
+    }
+    Ok(Exit::Success)
+}
+
+/// Follows a build to its end and sums it up; the exit code is the build's.
+async fn follow(
+    rest: &Rest,
+    id: BuildId,
+    args: &FollowArgs,
+    console: &mut Console,
+) -> Result<Exit, CliError> {
+    let show = match (args.json, console.is_interactive(), args.logs) {
+        (true, false, _) => Show::Nothing,
+        (true, true, _) | (false, true, false) => Show::Progress,
+        (false, true, true) => Show::ProgressAndLogs,
+        (false, false, _) => Show::Lines,
+    };
+    let build = match attach(rest, id, show, console).await? {
+        Followed::Ended(build) => build,
+        Followed::Interrupted => {
+            return interrupted(rest, id, args.cancel_on_interrupt, console).await;
+        }
+    };
+    tokio::select! {
+        exit = finish(rest, &build, args, show, console) => exit,
+        _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
+    }
+}
+
+async fn finish(
+    rest: &Rest,
+    build: &Build,
+    args: &FollowArgs,
+    show: Show,
+    console: &mut Console,
+) -> Result<Exit, CliError> {
+    let mut jobs = Vec::new();
+    for leg in newest_legs(build) {
+        jobs.push(rest.job(leg.id).await?);
+    }
+    if args.json {
+        console.json(&rest.get::<serde_json::Value>(&Paths::build(build.id)).await?)?;
+    } else {
+        if show == Show::Progress {
+            tails(rest, &jobs, console).await?;
+        }
+        console.render(|out| render::summary(build, &jobs, SystemClock.now(), out))?;
+    }
+    if let Some(dir) = &args.download {
+        let wanted: Vec<Wanted> = jobs.iter().filter_map(wanted).collect();
+        download::fetch(rest, dir, &wanted, console).await?;
+    }
+    Ok(build.outcome.map_or(Exit::Fault, Exit::of_outcome))
+}
+
+/// Shows the end of each failed job's log, where it was not shown before.
+async fn tails(rest: &Rest, jobs: &[Job], console: &mut Console) -> Result<(), CliError> {
+    for job in jobs {
+        let failed = job.summary.outcome.is_some_and(|outcome| outcome != Outcome::Success);
+        if !failed || job.attempts.is_empty() {
+            continue;
+        }
+        let tail = match rest.log_tail(job.summary.id, TAIL_BYTES).await {
+            Ok(tail) => tail,
+            // A job without a log is told by its summary.
+            Err(ClientError::Refused { status: 404, .. }) => continue,
+            Err(error) => return Err(error.into()),
+        };
+        let mut pieces = Lines::default();
+        let mut lines = pieces.push(&tail);
+        lines.extend(pieces.rest());
+        if tail.len() >= TAIL_BYTES && lines.len() > 1 {
+            // The first is only the end of a line.
+            lines.remove(0);
+        }
+        let mut text =
+            paint(Style::Bold, &format!("{}, the end of its log:", render::label(&job.summary)));
+        text.push('\n');
+        for line in &lines[lines.len().saturating_sub(TAIL_LINES)..] {
+            text.push_str("  ");
+            text.push_str(&sanitize::log_line(line));
+            text.push('\n');
+        }
+        text.push('\n');
+        console.print(&text)?;
+    }
+    Ok(())
+}
+
+/// The archive of a job that kept something.
+pub(super) fn wanted(job: &Job) -> Option<Wanted> {
+    let artifacts = job.attempts.last()?.artifacts.clone().filter(|kept| kept.files > 0)?;
+    Some(Wanted { job: job.summary.id, toolchain: job.summary.toolchain.clone()?, artifacts })
+}
+
+/// A refusal of a submission often is a toolchain that is not there; say how to see them.
+fn explain(error: ClientError, args: &BuildArgs) -> CliError {
+    match &error {
+        ClientError::Refused { status: 400..=499, body }
+            if body.code.contains("toolchain") && !args.toolchains.is_empty() =>
+        {
+            CliError::Usage(format!("{}; `kiln toolchains` lists them", body.message))
+        }
+        _ => error.into(),
+    }
+}

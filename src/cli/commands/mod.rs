@@ -1,0 +1,17 @@
+//! The client commands, each a function of its arguments, the server and the console.
+
+mod artifacts;
+mod build;
+mod cancel;
+mod list;
+mod log;
+mod shell;
+mod show;
+
+pub(super) use artifacts::artifacts;
+pub(super) use build::{build, retry};
+pub(super) use cancel::cancel;
+pub(super) use list::{agents, builds, toolchains};
+pub(super) use log::log;
+pub(super) use shell::{completions, man};
+pub(super) use show::show;

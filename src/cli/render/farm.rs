@@ -1,0 +1,87 @@
+//! What the farm has: toolchains and agents.
+
+use std::io::{self, Write};
+
+use crate::{
+    cli::{
+        sanitize,
+        style::{Style, paint},
+        table::Table,
+        text,
+    },
+    model::Timestamp,
+    protocol::{AgentView, ToolchainView},
+};
+
+/// The toolchains, each with the compilers that agents have under its name: more than one means
+/// that agents differ.
+pub(in crate::cli) fn toolchains(items: &[ToolchainView], out: &mut dyn Write) -> io::Result<()> {
+    let mut table = Table::new(&["TOOLCHAIN", "TARGET", "DEFAULT", "AGENTS", "COMPILER"]);
+    for item in items {
+        let mut compilers: Vec<String> =
+            item.agents.iter().map(|agent| sanitize::text(&agent.image.compiler)).collect();
+        compilers.sort();
+        compilers.dedup();
+        table.row(vec![
+            item.name.to_string(),
+            sanitize::text(&item.target),
+            if item.default { "yes" } else { "" }.to_owned(),
+            match item.agents.len() {
+                0 => paint(Style::Yellow, "none: kiln images build"),
+                some => some.to_string(),
+            },
+            compilers.join("; "),
+        ]);
+    }
+    if items.is_empty() { writeln!(out, "no toolchains") } else { table.write(out) }
+}
+
+/// The agents.
+pub(in crate::cli) fn agents(
+    items: &[AgentView],
+    now: Timestamp,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let mut table =
+        Table::new(&["AGENT", "STATE", "BUSY", "CPUS", "MEMORY", "ENGINE", "TOOLCHAINS", "SEEN"]);
+    for item in items {
+        let status = &item.status;
+        table.row(vec![
+            sanitize::text(&item.name),
+            if item.online { paint(Style::Green, "online") } else { paint(Style::Red, "offline") },
+            format!("{}/{}", status.busy, status.workers),
+            status.cpus.to_string(),
+            text::bytes(status.memory_bytes),
+            sanitize::text(&status.engine),
+            status.toolchains.len().to_string(),
+            text::age(item.seen_at, now),
+        ]);
+    }
+    if items.is_empty() { writeln!(out, "no agents") } else { table.write(out) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_toolchain_without_an_image_says_how_to_get_it() {
+        let json = serde_json::json!([
+            {"name": "gcc:14", "target": "x86_64-linux-gnu", "default": true, "agents": [{
+                "agent": "01KB0Q6M3V8W2T5XJ4C9ZR7HNF", "agent_name": "here", "name": "gcc:14",
+                "image": "sha256:1", "recipe_digest": "", "compiler": "gcc 14.2.0"
+            }]},
+            {"name": "clang:19", "target": "x86_64-linux-gnu", "default": false, "agents": []},
+        ]);
+        let items: Vec<ToolchainView> = serde_json::from_value(json).unwrap();
+        let mut out = Vec::new();
+        toolchains(&items, &mut out).unwrap();
+        let text = anstream::adapter::strip_str(&String::from_utf8(out).unwrap()).to_string();
+        assert_eq!(
+            text,
+            "TOOLCHAIN  TARGET            DEFAULT  AGENTS                   COMPILER\n\
+             gcc:14     x86_64-linux-gnu  yes      1                        gcc 14.2.0\n\
+             clang:19   x86_64-linux-gnu           none: kiln images build\n"
+        );
+    }
+}

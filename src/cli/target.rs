@@ -1,0 +1,138 @@
+//! What a command is about: a build, a job, a leg of a build, or a commit.
+//!
+//! Builds and jobs have ids of one form, so that nobody has to say which it is: the server is
+//! asked for a build first, then for a job.
+
+use super::CliError;
+use crate::{
+    client::{ClientError, Rest},
+    model::{BuildId, CommitId, ToolchainName},
+    protocol::{Build, Job, JobSummary},
+};
+
+/// What was named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A build or a job, and of a build perhaps one toolchain.
+    Id(String, Option<ToolchainName>),
+    /// A commit, and perhaps one toolchain.
+    Commit(CommitId, Option<ToolchainName>),
+}
+
+/// What the server knows by that name.
+#[derive(Clone, Debug)]
+pub(super) enum Found {
+    /// A build.
+    Build(Box<Build>),
+    /// A job.
+    Job(Box<Job>),
+}
+
+impl Target {
+    /// `ID`, `BUILD/TOOLCHAIN`, `COMMIT` or `COMMIT/TOOLCHAIN`.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let (head, toolchain) = match text.split_once('/') {
+            Some((head, toolchain)) => {
+                (head, Some(toolchain.parse().map_err(|error| format!("{error}"))?))
+            }
+            None => (text, None),
+        };
+        if let Ok(commit) = head.parse::<CommitId>() {
+            return Ok(Self::Commit(commit, toolchain));
+        }
+        // Ids are typed off a screen now and then: upper case is the canonical form.
+        let id = head.to_ascii_uppercase();
+        match id.parse::<BuildId>() {
+            Ok(_) => Ok(Self::Id(id, toolchain)),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Like [`Self::parse`], but no commit.
+    pub(super) fn parse_id(text: &str) -> Result<Self, String> {
+        match Self::parse(text)? {
+            Self::Commit(..) => Err("this is a commit: give the id of a build or a job; \
+                 `kiln builds --commit COMMIT` lists them"
+                .to_owned()),
+            id @ Self::Id(..) => Ok(id),
+        }
+    }
+
+    /// Asks the server for it.
+    pub(super) async fn find(&self, rest: &Rest) -> Result<Found, CliError> {
+        let Self::Id(id, toolchain) = self else {
+            return Err(CliError::Usage("give the id of a build or a job".to_owned()));
+        };
+        let parse = "an id was parsed before";
+        match rest.build(id.parse().expect(parse)).await {
+            Ok(build) => match toolchain {
+                None => Ok(Found::Build(Box::new(build))),
+                Some(toolchain) => {
+                    let leg = newest_legs(&build)
+                        .find(|job| job.toolchain.as_ref() == Some(toolchain))
+                        .ok_or_else(|| no_leg(&build, toolchain))?;
+                    Ok(Found::Job(Box::new(rest.job(leg.id).await?)))
+                }
+            },
+            Err(error) if is_absent(&error) => match rest.job(id.parse().expect(parse)).await {
+                Ok(_) if toolchain.is_some() => Err(CliError::Usage(format!(
+                    "{id} is a job, which has one toolchain: name it without"
+                ))),
+                Ok(job) => Ok(Found::Job(Box::new(job))),
+                Err(error) if is_absent(&error) => Err(CliError::Usage(format!(
+                    "there is no build and no job {id}; `kiln builds` lists builds"
+                ))),
+                Err(error) => Err(error.into()),
+            },
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// The jobs of a build that count: the newest of each leg.
+pub(super) fn newest_legs(build: &Build) -> impl Iterator<Item = &JobSummary> {
+    build.jobs.iter().filter(|job| !job.retried)
+}
+
+fn no_leg(build: &Build, toolchain: &ToolchainName) -> CliError {
+    let names: Vec<&str> = newest_legs(build)
+        .filter_map(|job| job.toolchain.as_ref().map(ToolchainName::as_str))
+        .collect();
+    CliError::Usage(match &names[..] {
+        [] => format!("build {} has no jobs yet", build.id),
+        names => {
+            format!("build {} has no job with {toolchain}, only {}", build.id, names.join(", "))
+        }
+    })
+}
+
+fn is_absent(error: &ClientError) -> bool {
+    matches!(error, ClientError::Refused { status: 404, .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_told_apart_by_their_form() {
+        let ulid = "01KB0Q6M3V8W2T5XJ4C9ZR7HND";
+        let commit = "0123456789abcdef0123456789abcdef01234567";
+        let gcc: ToolchainName = "gcc:14".parse().unwrap();
+        let id = Target::Id(ulid.to_owned(), None);
+        assert_eq!(Target::parse(ulid), Ok(id.clone()));
+        assert_eq!(Target::parse(&ulid.to_lowercase()), Ok(id));
+        assert_eq!(
+            Target::parse(&format!("{ulid}/gcc:14")),
+            Ok(Target::Id(ulid.to_owned(), Some(gcc.clone())))
+        );
+        assert_eq!(
+            Target::parse(&format!("{commit}/gcc:14")),
+            Ok(Target::Commit(commit.parse().unwrap(), Some(gcc)))
+        );
+        assert!(Target::parse_id(commit).is_err());
+        for bad in ["", "main", "/gcc:14", "01KB/../x", &ulid[1..], &format!("{ulid}/")] {
+            assert!(Target::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+}

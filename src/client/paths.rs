@@ -1,0 +1,158 @@
+//! The paths of the REST API: every one in one place, with what is put into them encoded.
+
+use serde::Serialize;
+use url::form_urlencoded::Serializer;
+
+use crate::{
+    model::{BuildId, CommitId, JobId, ToolchainName},
+    protocol::{BuildFilter, LogQuery},
+};
+
+/// Makes paths of the REST API, relative to the server's address.
+#[derive(Clone, Copy, Debug)]
+pub struct Paths;
+
+impl Paths {
+    /// All builds that match.
+    pub fn builds(filter: &BuildFilter) -> String {
+        with_query("api/v1/builds", filter)
+    }
+
+    /// One build.
+    pub fn build(build: BuildId) -> String {
+        format!("api/v1/builds/{build}")
+    }
+
+    /// One job.
+    pub fn job(job: JobId) -> String {
+        format!("api/v1/jobs/{job}")
+    }
+
+    /// A job's log.
+    pub fn log(job: JobId, query: &LogQuery) -> String {
+        with_query(&format!("api/v1/jobs/{job}/log"), query)
+    }
+
+    /// A job's log as a stream of events.
+    pub fn log_stream(job: JobId, query: &LogQuery) -> String {
+        with_query(&format!("api/v1/jobs/{job}/log/stream"), query)
+    }
+
+    /// What a job kept, as a list.
+    pub fn manifest(job: JobId) -> String {
+        format!("api/v1/jobs/{job}/manifest")
+    }
+
+    /// What a job kept, as one archive.
+    pub fn archive(job: JobId) -> String {
+        format!("api/v1/jobs/{job}/artifacts.tar.gz")
+    }
+
+    /// One file that a job kept.
+    pub fn artifact(job: JobId, path: &str) -> String {
+        format!("api/v1/jobs/{job}/artifacts/{}", encode(path))
+    }
+
+    /// What there is for a commit.
+    pub fn commit_artifacts(commit: &CommitId) -> String {
+        format!("api/v1/artifacts/{commit}")
+    }
+
+    /// One file of the newest build of a commit.
+    pub fn commit_artifact(commit: &CommitId, toolchain: &ToolchainName, path: &str) -> String {
+        format!("api/v1/artifacts/{commit}/{toolchain}/{}", encode(path))
+    }
+
+    /// The toolchains.
+    pub fn toolchains() -> String {
+        "api/v1/toolchains".to_owned()
+    }
+
+    /// The agents.
+    pub fn agents() -> String {
+        "api/v1/agents".to_owned()
+    }
+
+    /// State changes as they happen.
+    pub fn events() -> String {
+        "api/v1/events".to_owned()
+    }
+}
+
+/// A path of several parts, each percent-encoded: a file may be called anything.
+fn encode(path: &str) -> String {
+    let mut encoded = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                encoded.push(char::from(byte));
+            }
+            _ => {
+                encoded.push('%');
+                encoded.push_str(&hex::encode_upper([byte]));
+            }
+        }
+    }
+    encoded
+}
+
+/// `path` with what `query` says; fields without a value are left out.
+fn with_query<T: Serialize>(path: &str, query: &T) -> String {
+    let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(query) else {
+        return path.to_owned();
+    };
+    let mut pairs = Serializer::new(String::new());
+    for (name, value) in fields.iter().filter(|(_, value)| !value.is_null()) {
+        match value {
+            serde_json::Value::String(text) => pairs.append_pair(name, text),
+            other => pairs.append_pair(name, &other.to_string()),
+        };
+    }
+    match pairs.finish() {
+        query if query.is_empty() => path.to_owned(),
+        query => format!("{path}?{query}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{Outcome, Stream, Timestamp},
+        protocol::BuildState,
+    };
+
+    #[test]
+    fn queries_have_only_what_was_given() {
+        assert_eq!(Paths::builds(&BuildFilter::default()), "api/v1/builds");
+        let filter = BuildFilter {
+            state: Some(BuildState::Finished),
+            outcome: Some(Outcome::Failure),
+            toolchain: Some("gcc:14".parse().unwrap()),
+            limit: Some(5),
+            ..BuildFilter::default()
+        };
+        assert_eq!(
+            Paths::builds(&filter),
+            "api/v1/builds?limit=5&outcome=failure&state=finished&toolchain=gcc%3A14"
+        );
+        let job = JobId::new(Timestamp::from_millis(0));
+        let query =
+            LogQuery { stream: Some(Stream::Stderr), attempt: Some(2), ..LogQuery::default() };
+        assert_eq!(
+            Paths::log(job, &query),
+            format!("api/v1/jobs/{job}/log?attempt=2&stream=stderr")
+        );
+    }
+
+    #[test]
+    fn file_names_cannot_leave_their_place_in_the_path() {
+        for (path, encoded) in [
+            ("build/app", "build/app"),
+            ("a b?c#d%", "a%20b%3Fc%23d%25"),
+            ("x\u{1b}ü", "x%1B%C3%BC"),
+        ] {
+            assert_eq!(encode(path), encoded);
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The environment as settings: the process's, over that of a `.env` file.
+
+use std::{collections::BTreeMap, io, path::Path};
+
+/// Variables that settings may come from.
+#[derive(Clone, Debug, Default)]
+pub struct Environment(BTreeMap<String, String>);
+
+impl Environment {
+    /// The variables of this process, and those of the file `.env` in `folder` that it does not
+    /// set itself.
+    pub fn read(folder: &Path) -> io::Result<Self> {
+        let mut variables = BTreeMap::new();
+        let file = folder.join(".env");
+        if file.is_file() {
+            let problem = |error| io::Error::other(format!("{}: {error}", file.display()));
+            for pair in dotenvy::from_path_iter(&file).map_err(problem)? {
+                let (name, value) = pair.map_err(problem)?;
+                variables.insert(name, value);
+            }
+        }
+        variables.extend(std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        }));
+        Ok(Self(variables))
+    }
+
+    /// From pairs: for tests.
+    pub fn of<const N: usize>(pairs: [(&str, &str); N]) -> Self {
+        Self(pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+
+    /// A variable that is set and not empty.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// All variables that are not empty.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}

@@ -1,0 +1,148 @@
+//! `kiln agent`, and the agent inside `kiln serve`: the machine's engine, images and sources.
+
+use std::{
+    fs,
+    io::Write as _,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
+
+use super::setup::{self, Setup};
+use crate::{
+    agent::{self as agents, Deps, Machine, random_nonce},
+    cli::AgentArgs,
+    config::SeccompProfile,
+    images::Images,
+    model::{Clock, SystemClock},
+    sandbox::{DockerSandbox, Engine, Identity},
+    source::Sources,
+    toolchain::Catalogue,
+};
+
+/// How long to wait before looking again whether the machine can run jobs.
+const LOOK_AGAIN: Duration = Duration::from_secs(3);
+
+/// Runs an agent until a signal says stop.
+pub async fn agent(server: String, args: AgentArgs) -> anyhow::Result<()> {
+    let mut setup = setup::read(args.config.as_deref(), args.data.as_deref())?;
+    let settings = &mut setup.settings.agent;
+    settings.server = server;
+    settings.name = args.name.or(settings.name.take());
+    settings.workers = args.workers.or(settings.workers);
+    let token_file = args.token_file.or(settings.enrollment_token_file.take());
+    setup::init_log(&setup.settings.server)?;
+    let enrollment = match token_file {
+        None => None,
+        Some(path) => {
+            let text = fs::read_to_string(&path)
+                .with_context(|| format!("the enrollment token {}", path.display()))?;
+            Some(text.trim().to_owned())
+        }
+    };
+    let stop = setup::stop_on_signal()?;
+    run(&setup, enrollment, Arc::new(SystemClock), stop).await
+}
+
+/// Runs an agent; waits for the machine's engine and images if they are not there yet.
+pub(super) async fn run(
+    setup: &Setup,
+    enrollment: Option<String>,
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let mut said = String::new();
+    loop {
+        let deps = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            deps = deps(setup, enrollment.clone(), Arc::clone(&clock)) => deps,
+        };
+        match deps {
+            Ok(deps) => return agents::run(deps, stop).await,
+            Err(error) => {
+                let sentence = format!("{error:#}");
+                if sentence != said {
+                    tracing::warn!("no job can run on this machine yet: {sentence}");
+                    said = sentence;
+                }
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(LOOK_AGAIN) => {}
+        }
+    }
+}
+
+async fn deps(
+    setup: &Setup,
+    enrollment: Option<String>,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<Deps> {
+    let Setup { settings, data } = setup;
+    let directory = settings.agent.directory.clone().unwrap_or_else(|| data.join("agent"));
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&directory)
+        .with_context(|| format!("the agent's directory {}", directory.display()))?;
+    let engine = Engine::connect(&settings.sandbox).await?;
+    let catalogue = Catalogue::builtin().with_custom(settings.toolchains.images.clone());
+    let images = Images::new(engine.docker().clone(), catalogue);
+    let holder = images.holder().await?;
+    let facts = engine.facts().clone();
+    let name = settings.agent.name.clone().unwrap_or_else(host_name);
+    let identity = Identity { instance: instance(&directory)?, agent: name.clone(), holder };
+    let sandbox = DockerSandbox::new(engine, &settings.sandbox, (identity, Arc::clone(&clock)))?;
+    let profile = match settings.sandbox.profile {
+        SeccompProfile::Standard => "docker/standard",
+        SeccompProfile::Strict => "docker/strict",
+    };
+    Ok(Deps {
+        settings: settings.agent.clone(),
+        directory,
+        enrollment,
+        machine: Machine {
+            name,
+            arch: facts.architecture,
+            cpus: facts.cpus,
+            memory_bytes: facts.memory_bytes,
+            engine: format!("docker {}", facts.version),
+            profile: profile.to_owned(),
+            shm_bytes: settings.sandbox.shm_bytes,
+            source_bytes: settings.source.source_bytes,
+        },
+        sandbox: Arc::new(sandbox),
+        sources: Arc::new(Sources::new(settings.source.clone(), data)?),
+        toolchains: Arc::new(images),
+        clock,
+        nonce: random_nonce,
+    })
+}
+
+/// What tells this agent's containers from everybody else's, the same after a restart.
+fn instance(directory: &Path) -> anyhow::Result<String> {
+    let path = directory.join("instance");
+    let failed = || format!("the agent's identity {}", path.display());
+    match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+        Ok(mut file) => {
+            let id = random_nonce();
+            file.write_all(id.as_bytes()).with_context(failed)?;
+            Ok(id)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            Ok(fs::read_to_string(&path).with_context(failed)?.trim().to_owned())
+        }
+        Err(error) => Err(error).with_context(failed),
+    }
+}
+
+fn host_name() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "agent".to_owned() } else { name.to_owned() }
+}

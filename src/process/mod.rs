@@ -1,0 +1,10 @@
+//! The processes of kiln: what `kiln serve`, `kiln agent` and `kiln images` put together and run.
+
+mod agent;
+mod images;
+mod serve;
+mod setup;
+
+pub use agent::agent;
+pub use images::images;
+pub use serve::serve;

@@ -1,0 +1,52 @@
+//! `kiln serve`: the server, and an agent beside it that talks to it over loopback like any other.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{agent, setup};
+use crate::{
+    cli::ServeArgs,
+    model::{Clock, SystemClock},
+    server::{self, Server},
+};
+
+/// Runs until a signal says stop.
+pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
+    let mut setup = setup::read(args.config.as_deref(), args.data.as_deref())?;
+    if let Some(listen) = args.listen {
+        setup.settings.server.listen = listen;
+    }
+    setup.settings.agent.workers = args.workers.or(setup.settings.agent.workers);
+    setup::init_log(&setup.settings.server)?;
+    let stop = setup::stop_on_signal()?;
+    let listener = server::listen(setup.settings.server.listen).await?;
+    let address = format!("http://{}", listener.local_addr()?);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let server = Server::open(&setup.settings, &setup.data, Arc::clone(&clock)).await?;
+    tracing::info!("kiln serves at {address} from {}; API at {address}/docs", setup.data.display());
+    let enrollment = server.enrollment().to_owned();
+    // The agent ends first, so that what it has to say still finds the server.
+    let serving = CancellationToken::new();
+    let server = tokio::spawn(server.run(listener, serving.clone()));
+    let agent_stop = stop.child_token();
+    let agent = async {
+        if args.no_agent {
+            agent_stop.cancelled().await;
+            return Ok(());
+        }
+        setup.settings.agent.server.clone_from(&address);
+        let name = setup.settings.agent.name.get_or_insert_with(|| "embedded".to_owned()).clone();
+        tracing::info!(agent.name = %name, "starting the embedded agent");
+        agent::run(&setup, Some(enrollment), clock, agent_stop.clone()).await
+    };
+    let agent = agent.await;
+    if let Err(error) = &agent {
+        tracing::error!("the embedded agent failed: {error:#}");
+        stop.cancelled().await;
+    }
+    serving.cancel();
+    server.await??;
+    tracing::info!("stopped");
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! What every process does first: settings, data directory, logging, signals.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+
+use crate::config::{Environment, LogFormat, ServerSettings, Settings};
+
+/// The settings and the data directory that count.
+#[derive(Debug)]
+pub(super) struct Setup {
+    pub(super) settings: Settings,
+    pub(super) data: PathBuf,
+}
+
+/// Reads settings: flags win over the environment, that over the file.
+pub(super) fn read(config: Option<&Path>, data: Option<&Path>) -> anyhow::Result<Setup> {
+    let here = std::env::current_dir().context("the current directory")?;
+    let environment = Environment::read(&here).context("the environment")?;
+    let data = match (data, environment.get("KILN_DATA")) {
+        (Some(data), _) => data.to_owned(),
+        (None, Some(data)) => PathBuf::from(data),
+        (None, None) => default_data(&environment),
+    };
+    let data = std::path::absolute(&data).context("the data directory")?;
+    let in_data = data.join("kiln.toml");
+    let config = config
+        .map(Path::to_owned)
+        .or_else(|| environment.get("KILN_CONFIG").map(PathBuf::from))
+        .or_else(|| in_data.is_file().then_some(in_data));
+    let settings = Settings::load(config.as_deref(), &environment)?;
+    Ok(Setup { settings, data })
+}
+
+/// Where data is kept if nobody says: the system's place for root, the user's for others.
+fn default_data(environment: &Environment) -> PathBuf {
+    if let Some(folder) = environment.get("XDG_DATA_HOME") {
+        return PathBuf::from(folder).join("kiln");
+    }
+    match environment.get("HOME") {
+        Some("/root") | None => PathBuf::from("/var/lib/kiln"),
+        Some(home) => PathBuf::from(home).join(".local/share/kiln"),
+    }
+}
+
+/// Sends log lines to standard error.
+pub(super) fn init_log(settings: &ServerSettings) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&settings.log)
+        .with_context(|| format!("server.log: {:?} is not a log filter", settings.log))?;
+    let registry = tracing_subscriber::registry().with(filter);
+    let layer = fmt::layer().with_writer(std::io::stderr);
+    match settings.log_format {
+        LogFormat::Text => registry.with(layer).try_init()?,
+        LogFormat::Json => registry.with(layer.json()).try_init()?,
+    }
+    Ok(())
+}
+
+/// A token that ends at the first interrupt or termination signal; the second ends the process.
+pub(super) fn stop_on_signal() -> anyhow::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    let mut interrupt = signal(SignalKind::interrupt()).context("signals")?;
+    let mut terminate = signal(SignalKind::terminate()).context("signals")?;
+    let token = stop.clone();
+    tokio::spawn(async move {
+        for first in [true, false] {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if first {
+                tracing::info!("stopping; once more to stop at once");
+                token.cancel();
+            } else {
+                #[expect(clippy::exit, reason = "asked for twice: nothing is to be waited for")]
+                std::process::exit(130);
+            }
+        }
+    });
+    Ok(stop)
+}

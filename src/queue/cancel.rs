@@ -1,0 +1,31 @@
+//! Cancelling: a queued job ends at once, a running one when its agent has stopped it.
+
+use super::{Queue, QueueError};
+use crate::model::{BuildId, CancelReason, JobId, StateName};
+
+impl Queue {
+    /// Asks for a job to end. Asking again, or for a job that has ended, changes nothing.
+    pub async fn cancel_job(&self, id: JobId, reason: CancelReason) -> Result<(), QueueError> {
+        let mut change = self.change().await?;
+        let row = change.job(id).await?;
+        let state = row.state.clone().cancel(reason, change.now);
+        if state != row.state {
+            change.put_state(&row, &state).await?;
+        }
+        change.commit().await
+    }
+
+    /// Asks for every job of a build to end.
+    pub async fn cancel_build(&self, id: BuildId, reason: CancelReason) -> Result<(), QueueError> {
+        let mut change = self.change().await?;
+        if change.store().clone().build_in(&mut change.tx, id).await?.is_none() {
+            return Err(QueueError::not_found("build", id));
+        }
+        let jobs = self.store.jobs_of_in(&mut change.tx, id).await?;
+        for row in jobs.iter().filter(|row| row.state.name() != StateName::Finished) {
+            let state = row.state.clone().cancel(reason, change.now);
+            change.put_state(row, &state).await?;
+        }
+        change.commit().await
+    }
+}

@@ -1,0 +1,115 @@
+//! Giving jobs to agents: one claim, one job, and the same job again for the same claim.
+
+use tokio::time::{Duration, Instant, timeout_at};
+
+use super::{Queue, QueueError};
+use crate::{
+    model::{AgentId, JobState, ToolchainName},
+    protocol::{ClaimRequest, Claimed, ClaimedSource, JobKind, Work},
+    store::JobRow,
+};
+
+/// How often a waiting claim looks even if nothing woke it: jobs whose delay is over wake nobody.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+impl Queue {
+    /// A job for this agent; waits for one as long as the request says, within bounds.
+    pub async fn claim(
+        &self,
+        agent: AgentId,
+        request: &ClaimRequest,
+    ) -> Result<Option<Claimed>, QueueError> {
+        let mut changes = self.changes();
+        let wait = Duration::from_millis(request.wait_ms).min(self.settings.longest_wait);
+        let deadline = Instant::now() + wait;
+        let mut change = self.change().await?;
+        let (tx, now) = (&mut change.tx, change.now);
+        self.store.set_agent_status(tx, agent, &request.status, now).await?;
+        change.commit().await?;
+        changes.mark_unchanged();
+        loop {
+            if let Some(claimed) = self.try_claim(agent, request).await? {
+                return Ok(Some(claimed));
+            }
+            let next_look = deadline.min(Instant::now() + LOOK_AGAIN);
+            // Either something changed or it is time to look anyway.
+            let _ = timeout_at(next_look, changes.changed()).await;
+            if Instant::now() >= deadline {
+                return Ok(None);
+            }
+        }
+    }
+
+    async fn try_claim(
+        &self,
+        agent: AgentId,
+        request: &ClaimRequest,
+    ) -> Result<Option<Claimed>, QueueError> {
+        let mut change = self.change().await?;
+        if let Some(row) = self.store.job_of_claim(&mut change.tx, agent, request.claim).await? {
+            return self.claimed(change, row).await.map(Some);
+        }
+        let toolchains: Vec<ToolchainName> =
+            request.status.toolchains.iter().map(|have| have.name.clone()).collect();
+        let now = change.now;
+        let Some(mut row) = self.store.next_claimable(&mut change.tx, &toolchains, now).await?
+        else {
+            return Ok(None);
+        };
+        let running = row.state.claim(agent, request.claim, now, self.settings.lease)?;
+        let number = running.attempt.number;
+        row.state = JobState::Running(running);
+        self.store.insert_attempt(&mut change.tx, row.job.id, number, agent, now).await?;
+        let state = row.state.clone();
+        change.put_state(&row, &state).await?;
+        let claimed = self.claimed_of(&mut change, &row).await?;
+        change.commit().await?;
+        tracing::info!(
+            job.id = %row.job.id, job.attempt = number, agent.id = %agent, "job claimed"
+        );
+        Ok(Some(claimed))
+    }
+
+    async fn claimed(
+        &self,
+        mut change: super::change::Change<'_>,
+        row: JobRow,
+    ) -> Result<Claimed, QueueError> {
+        self.claimed_of(&mut change, &row).await
+    }
+
+    async fn claimed_of(
+        &self,
+        change: &mut super::change::Change<'_>,
+        row: &JobRow,
+    ) -> Result<Claimed, QueueError> {
+        let id = row.job.build;
+        let build = self.store.build_in(&mut change.tx, id).await?;
+        let build = build.ok_or_else(|| QueueError::not_found("build", id))?;
+        let work = match (row.job.kind, &row.job.toolchain) {
+            (JobKind::Leg, Some(toolchain)) => Work::Leg {
+                toolchain: toolchain.clone(),
+                recipe: Box::new(row.job.recipe.clone()),
+                limits: row.job.limits.clone(),
+            },
+            _ => Work::Plan { submission: Box::new(build.submission) },
+        };
+        Ok(Claimed {
+            job: row.job.id,
+            build: id,
+            attempt: super::change::attempts(&row.state),
+            lease_ms: millis(self.settings.lease),
+            source: ClaimedSource {
+                url: build.source.url,
+                reference: build.source.reference,
+                commit: build.commit,
+            },
+            work,
+        })
+    }
+}
+
+/// A duration as the wire has it.
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

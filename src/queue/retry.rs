@@ -1,0 +1,89 @@
+//! Retrying: a new job in the same build that takes the old one's place.
+
+use super::{Queue, QueueError, change::Change, settle};
+use crate::{
+    model::{BuildId, JobId, JobState, StateName, ToolchainName, Verdict},
+    protocol::JobKind,
+    store::{JobRow, NewJob},
+};
+
+impl Queue {
+    /// Runs a finished job again; answers the new job.
+    pub async fn retry_job(&self, id: JobId) -> Result<JobId, QueueError> {
+        let mut change = self.change().await?;
+        let row = change.job(id).await?;
+        let new = self.again(&mut change, &row).await?;
+        settle::settle(&self.store, &mut change.tx, row.job.build, change.now).await?;
+        change.commit().await?;
+        Ok(new)
+    }
+
+    /// Runs legs of a build again: those named, else every one that did not succeed; the plan, if
+    /// that is what failed. Answers the new jobs.
+    pub async fn retry_build(
+        &self,
+        id: BuildId,
+        toolchains: &[ToolchainName],
+    ) -> Result<Vec<JobId>, QueueError> {
+        let mut change = self.change().await?;
+        let jobs = self.store.jobs_of_in(&mut change.tx, id).await?;
+        if jobs.is_empty() {
+            return Err(QueueError::not_found("build", id));
+        }
+        let newest = || jobs.iter().filter(|row| !row.retried);
+        if let Some(unknown) = toolchains
+            .iter()
+            .find(|name| !newest().any(|row| row.job.toolchain.as_ref() == Some(*name)))
+        {
+            return Err(QueueError::Invalid(format!("the build has no job for {unknown}")));
+        }
+        let wanted: Vec<_> = newest()
+            .filter(|row| match &row.job.toolchain {
+                Some(name) if !toolchains.is_empty() => toolchains.contains(name),
+                _ => failed(&row.state),
+            })
+            .collect();
+        if wanted.is_empty() {
+            let sentence = "nothing to retry: no job of this build has failed; name toolchains to \
+                            run them again";
+            return Err(QueueError::Conflict(sentence.to_owned()));
+        }
+        let mut new = Vec::new();
+        for row in wanted {
+            new.push(self.again(&mut change, row).await?);
+        }
+        settle::settle(&self.store, &mut change.tx, id, change.now).await?;
+        change.commit().await?;
+        Ok(new)
+    }
+
+    async fn again(&self, change: &mut Change<'_>, row: &JobRow) -> Result<JobId, QueueError> {
+        let id = row.job.id;
+        if row.state.name() != StateName::Finished {
+            let sentence = format!(
+                "job {id} is {}: only a finished job can be retried",
+                row.state.name().as_str()
+            );
+            return Err(QueueError::Conflict(sentence));
+        }
+        if row.retried {
+            return Err(QueueError::Conflict(format!("job {id} was retried already")));
+        }
+        if row.job.kind == JobKind::Plan && !failed(&row.state) {
+            return Err(QueueError::Conflict("the plan succeeded: retry its jobs".to_owned()));
+        }
+        let job = NewJob {
+            id: JobId::new(change.now),
+            retry_of: Some(id),
+            created_at: change.now,
+            ..row.job.clone()
+        };
+        self.store.insert_job(&mut change.tx, &job).await?;
+        self.store.mark_retried(&mut change.tx, id).await?;
+        Ok(job.id)
+    }
+}
+
+fn failed(state: &JobState) -> bool {
+    matches!(state, JobState::Finished(finished) if finished.verdict != Verdict::Success)
+}

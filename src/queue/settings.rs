@@ -1,0 +1,66 @@
+//! The rules the queue goes by.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use crate::model::{Limits, ToolchainName};
+
+/// How long an agent keeps a job without being heard of: three missed renewals.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// How long a job may wait. A day: a build that nobody could run by then is stale.
+const QUEUE_TIME: Duration = Duration::from_secs(24 * 3600);
+
+/// The longest a claim or a renewal is held open; under the lease and under what proxies allow.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// An agent that was silent for longer is shown as offline: two long polls and a margin.
+const ONLINE: Duration = Duration::from_secs(45);
+
+/// The rules the queue goes by.
+#[derive(Clone, Debug)]
+pub struct QueueSettings {
+    /// How long a claim or renewal gives an agent.
+    pub lease: Duration,
+    /// How long a job may wait.
+    pub queue_time: Duration,
+    /// The longest a claim or a renewal is held open.
+    pub longest_wait: Duration,
+    /// How long after its last sign an agent counts as online.
+    pub online: Duration,
+    /// The toolchains that can be asked for.
+    pub toolchains: BTreeSet<ToolchainName>,
+    /// What is built with when nobody says.
+    pub default_toolchains: Vec<ToolchainName>,
+    /// A job's bounds when nobody says.
+    pub limits: Limits,
+    /// The most that may be asked for.
+    pub limits_maximum: Limits,
+}
+
+impl QueueSettings {
+    /// The usual times, with these toolchains and bounds.
+    pub fn new(
+        toolchains: BTreeSet<ToolchainName>,
+        default_toolchains: Vec<ToolchainName>,
+        limits: Limits,
+        limits_maximum: Limits,
+    ) -> Self {
+        Self {
+            lease: LEASE,
+            queue_time: QUEUE_TIME,
+            longest_wait: LONGEST_WAIT,
+            online: ONLINE,
+            toolchains,
+            default_toolchains,
+            limits,
+            limits_maximum,
+        }
+    }
+
+    /// The first of these toolchains that does not exist, as a sentence with those that do.
+    pub fn unknown_toolchain(&self, asked: &[ToolchainName]) -> Option<String> {
+        let unknown = asked.iter().find(|name| !self.toolchains.contains(*name))?;
+        let there: Vec<_> = self.toolchains.iter().map(ToolchainName::as_str).collect();
+        Some(format!("there is no toolchain {unknown}; there are: {}", there.join(", ")))
+    }
+}

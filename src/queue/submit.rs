@@ -1,0 +1,142 @@
+//! Submitting a build: the row, its plan, and the key that makes sending it twice harmless.
+
+use sha2::{Digest, Sha256};
+
+use super::{Queue, QueueError};
+use crate::{
+    model::{BuildId, CommitId, JobId, Principal},
+    protocol::{BuildState, EventKind, GitSource, JobKind, SubmitBuild, Trigger},
+    store::{NewBuild, NewJob},
+};
+
+/// The widest range of priorities.
+const PRIORITIES: std::ops::RangeInclusive<i32> = -100..=100;
+/// Labels of a build, and the bytes of one.
+const MAX_LABELS: usize = 32;
+const MAX_LABEL_BYTES: usize = 256;
+
+/// A submission whose ref has been resolved.
+#[derive(Debug)]
+pub struct Submission {
+    /// Who asks.
+    pub principal: Principal,
+    /// What was sent.
+    pub request: SubmitBuild,
+    /// Where the source is, normalized.
+    pub source: GitSource,
+    /// The commit that the ref stands for.
+    pub commit: CommitId,
+    /// The idempotency key, if one was given.
+    pub key: Option<String>,
+}
+
+impl Queue {
+    /// Whether a submission can be accepted at all; asked before the ref is resolved.
+    pub fn check(&self, request: &SubmitBuild) -> Result<(), QueueError> {
+        let recipe = request.recipe();
+        recipe.validate().map_err(|error| QueueError::Invalid(error.to_string()))?;
+        let limits = self.settings.limits.with(&recipe.limits, &self.settings.limits_maximum);
+        limits.map_err(|error| QueueError::Invalid(error.to_string()))?;
+        if let Some(sentence) = self.settings.unknown_toolchain(&request.toolchains) {
+            return Err(QueueError::Invalid(sentence));
+        }
+        if request.queue.as_str() != "default" {
+            let sentence = format!("there is no queue {}; there is: default", request.queue);
+            return Err(QueueError::Invalid(sentence));
+        }
+        if !PRIORITIES.contains(&request.priority) {
+            return Err(QueueError::Invalid("priority must be between -100 and 100".to_owned()));
+        }
+        let long = |text: &str| text.len() > MAX_LABEL_BYTES || text.contains('\0');
+        if request.labels.len() > MAX_LABELS
+            || request.labels.iter().any(|(name, value)| long(name) || long(value))
+        {
+            let sentence = format!(
+                "labels: at most {MAX_LABELS}, each name and value at most {MAX_LABEL_BYTES} bytes"
+            );
+            return Err(QueueError::Invalid(sentence));
+        }
+        Ok(())
+    }
+
+    /// The build that an idempotency key has made before, if it was made by the same request.
+    pub async fn replay(
+        &self,
+        principal: &Principal,
+        key: &str,
+        request: &SubmitBuild,
+    ) -> Result<Option<BuildId>, QueueError> {
+        let mut change = self.change().await?;
+        let found = self.store.idempotent_build(&mut change.tx, &principal.as_key(), key).await?;
+        same_request(found, request)
+    }
+
+    /// Writes a build and its plan; answers the build that is there for the key, if there is one.
+    pub async fn submit(&self, submission: Submission) -> Result<BuildId, QueueError> {
+        let Submission { principal, request, source, commit, key } = submission;
+        self.check(&request)?;
+        let mut change = self.change().await?;
+        let now = change.now;
+        let build = NewBuild {
+            id: BuildId::new(now),
+            created_by: principal.as_key(),
+            created_at: now,
+            trigger: Trigger::Manual,
+            source,
+            commit,
+            submission: request.recipe(),
+            queue: request.queue.clone(),
+            priority: request.priority,
+            labels: request.labels.clone(),
+        };
+        if let Some(key) = &key {
+            let owner = principal.as_key();
+            let found = self.store.idempotent_build(&mut change.tx, &owner, key).await?;
+            if let Some(id) = same_request(found, &request)? {
+                return Ok(id);
+            }
+            let hash = body_hash(&request);
+            let tx = &mut change.tx;
+            self.store.insert_idempotency_key(tx, &owner, key, &hash, build.id, now).await?;
+        }
+        let plan = NewJob {
+            id: JobId::new(now),
+            build: build.id,
+            kind: JobKind::Plan,
+            toolchain: None,
+            leg: 0,
+            recipe: build.submission.clone(),
+            limits: self.settings.limits.clone(),
+            own_recipe: false,
+            retry_of: None,
+            queue: build.queue.clone(),
+            priority: build.priority,
+            created_at: now,
+        };
+        self.store.insert_build(&mut change.tx, &build).await?;
+        self.store.insert_job(&mut change.tx, &plan).await?;
+        let event =
+            EventKind::Build { build: build.id, state: BuildState::Planning, outcome: None };
+        self.store.insert_event(&mut change.tx, now, &event).await?;
+        change.commit().await?;
+        tracing::info!(build.id = %build.id, build.commit = %build.commit, "build submitted");
+        Ok(build.id)
+    }
+}
+
+fn same_request(
+    found: Option<(String, BuildId)>,
+    request: &SubmitBuild,
+) -> Result<Option<BuildId>, QueueError> {
+    match found {
+        Some((hash, _)) if hash != body_hash(request) => Err(QueueError::Conflict(
+            "this Idempotency-Key was used for another request: use a new one".to_owned(),
+        )),
+        found => Ok(found.map(|(_, id)| id)),
+    }
+}
+
+fn body_hash(request: &SubmitBuild) -> String {
+    let text = serde_json::to_vec(request).expect("a request that was parsed serializes");
+    hex::encode(Sha256::digest(&text))
+}

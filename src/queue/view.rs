@@ -1,0 +1,241 @@
+//! Builds and jobs as the API shows them, put together from rows.
+
+use std::collections::BTreeSet;
+
+use super::{Queue, QueueError, change::attempts};
+use crate::{
+    model::{BuildId, JobId, JobState, Timestamp, ToolchainName, Verdict},
+    protocol::{
+        AgentView, AttemptView, Build, BuildFilter, CommitArtifacts, CommitJob, CommitView,
+        DEFAULT_PAGE, Job, JobKind, JobSummary, MAX_PAGE, Page,
+    },
+    store::{AttemptRow, BuildRow, JobRow},
+};
+
+impl Queue {
+    /// A build with its plan and jobs.
+    pub async fn build(&self, id: BuildId) -> Result<Option<Build>, QueueError> {
+        let Some(row) = self.store.build(id).await? else { return Ok(None) };
+        let online = self.toolchains_online().await?;
+        Ok(Some(self.build_view(row, &online).await?))
+    }
+
+    /// A page of builds.
+    pub async fn builds(&self, filter: &BuildFilter) -> Result<Page<Build>, QueueError> {
+        let limit = filter.limit.unwrap_or(DEFAULT_PAGE);
+        if !(1..=MAX_PAGE).contains(&limit) {
+            return Err(QueueError::Invalid(format!("limit must be between 1 and {MAX_PAGE}")));
+        }
+        let before = match filter.cursor.as_deref().map(str::parse::<BuildId>) {
+            None => None,
+            Some(Ok(id)) => Some(id),
+            Some(Err(_)) => {
+                let sentence = "cursor: pass what the previous page gave as `next`";
+                return Err(QueueError::Invalid(sentence.to_owned()));
+            }
+        };
+        // One more than asked for tells whether there is a next page.
+        let mut rows = self.store.builds(filter, before, limit + 1).await?;
+        let more = rows.len() > limit as usize;
+        rows.truncate(limit as usize);
+        let next = rows.last().filter(|_| more).map(|row| row.id.to_string());
+        let online = self.toolchains_online().await?;
+        let mut items = Vec::with_capacity(rows.len());
+        for row in rows {
+            items.push(self.build_view(row, &online).await?);
+        }
+        Ok(Page { items, next })
+    }
+
+    /// A job with its attempts.
+    pub async fn job(&self, id: JobId) -> Result<Option<Job>, QueueError> {
+        let Some(row) = self.store.job(id).await? else { return Ok(None) };
+        let build = self.store.build(row.job.build).await?;
+        let build = build.ok_or_else(|| QueueError::not_found("build", row.job.build))?;
+        let online = self.toolchains_online().await?;
+        let attempts = self.store.attempts_of(id).await?;
+        Ok(Some(Job {
+            build: build.id,
+            commit: build.commit,
+            limits: row.job.limits.clone(),
+            summary: self.summary(&row, attempts.last(), &online),
+            attempts: attempts.into_iter().map(attempt_view).collect(),
+        }))
+    }
+
+    /// What there is for a commit.
+    pub async fn commit_artifacts(
+        &self,
+        commit: &crate::model::CommitId,
+    ) -> Result<CommitArtifacts, QueueError> {
+        let mut jobs = Vec::new();
+        for row in self.store.successful_jobs_of(commit).await? {
+            let attempts = self.store.attempts_of(row.job.id).await?;
+            let (JobState::Finished(finished), Some(toolchain), Some(artifacts)) = (
+                &row.state,
+                row.job.toolchain,
+                attempts.into_iter().next_back().and_then(|attempt| attempt.artifacts),
+            ) else {
+                continue;
+            };
+            jobs.push(CommitJob {
+                job: row.job.id,
+                build: row.job.build,
+                toolchain,
+                own_recipe: row.job.own_recipe,
+                finished_at: finished.finished_at,
+                artifacts,
+            });
+        }
+        Ok(CommitArtifacts { commit: commit.clone(), jobs })
+    }
+
+    /// Every agent.
+    pub async fn agents(&self) -> Result<Vec<AgentView>, QueueError> {
+        let now = self.clock.now();
+        let mut views = Vec::new();
+        for row in self.store.agents().await? {
+            views.push(AgentView {
+                jobs: self.store.jobs_of_agent(row.id).await?,
+                id: row.id,
+                name: row.name,
+                seen_at: row.seen_at,
+                online: now.since(row.seen_at) <= self.settings.online,
+                status: row.status,
+            });
+        }
+        Ok(views)
+    }
+
+    async fn toolchains_online(&self) -> Result<BTreeSet<ToolchainName>, QueueError> {
+        let now = self.clock.now().as_millis();
+        let online = i64::try_from(self.settings.online.as_millis()).unwrap_or(i64::MAX);
+        let since = Timestamp::from_millis(now.saturating_sub(online));
+        Ok(self.store.toolchains_online(since).await?.into_iter().collect())
+    }
+
+    async fn build_view(
+        &self,
+        row: BuildRow,
+        online: &BTreeSet<ToolchainName>,
+    ) -> Result<Build, QueueError> {
+        let mut plan = None;
+        let mut jobs = Vec::new();
+        for job in self.store.jobs_of(row.id).await? {
+            let newest = match attempts(&job.state) {
+                0 => None,
+                number => self.store.attempt(job.job.id, number).await?,
+            };
+            let summary = self.summary(&job, newest.as_ref(), online);
+            match job.job.kind {
+                JobKind::Plan => plan = Some(summary),
+                JobKind::Leg => jobs.push(summary),
+            }
+        }
+        Ok(Build {
+            id: row.id,
+            source: row.source,
+            commit: row.commit,
+            commit_info: row.commit_info.map(|info| CommitView {
+                author: info.author,
+                subject: info.message.lines().next().unwrap_or_default().to_owned(),
+                committed_at: info.committed_at,
+            }),
+            state: row.state,
+            outcome: row.outcome,
+            trigger: row.trigger,
+            created_by: row.created_by,
+            created_at: row.created_at,
+            finished_at: row.finished_at,
+            queue: row.queue,
+            priority: row.priority,
+            labels: row.labels,
+            plan: plan.ok_or_else(|| QueueError::not_found("plan of build", row.id))?,
+            jobs,
+        })
+    }
+
+    fn summary(
+        &self,
+        row: &JobRow,
+        newest: Option<&AttemptRow>,
+        online: &BTreeSet<ToolchainName>,
+    ) -> JobSummary {
+        let verdict = match &row.state {
+            JobState::Finished(finished) => Some(finished.verdict),
+            _ => None,
+        };
+        JobSummary {
+            id: row.job.id,
+            kind: row.job.kind,
+            toolchain: row.job.toolchain.clone(),
+            variant: "default".to_owned(),
+            retry_of: row.job.retry_of,
+            retried: row.retried,
+            state: row.state.name(),
+            outcome: verdict.map(Verdict::outcome),
+            cause: verdict.and_then(Verdict::cause),
+            message: match &row.state {
+                JobState::Finished(finished) => finished.message.clone(),
+                JobState::Running(_) => String::new(),
+                JobState::Queued(queued) => {
+                    self.why_waiting(row, queued.not_before, newest, online)
+                }
+            },
+            cancel_requested: matches!(&row.state, JobState::Running(r) if r.cancel.is_some()),
+            attempt: attempts(&row.state),
+            step: newest.and_then(|attempt| attempt.steps.last()).map(|step| step.name.clone()),
+            created_at: row.job.created_at,
+            started_at: match &row.state {
+                JobState::Queued(_) => None,
+                JobState::Running(running) => Some(running.started_at),
+                JobState::Finished(finished) => finished.started_at,
+            },
+            finished_at: match &row.state {
+                JobState::Finished(finished) => Some(finished.finished_at),
+                _ => None,
+            },
+        }
+    }
+
+    fn why_waiting(
+        &self,
+        row: &JobRow,
+        not_before: Timestamp,
+        newest: Option<&AttemptRow>,
+        online: &BTreeSet<ToolchainName>,
+    ) -> String {
+        let now = self.clock.now();
+        match &row.job.toolchain {
+            _ if not_before > now => {
+                let seconds = not_before.since(now).as_secs() + 1;
+                let before = newest.map(|attempt| attempt.message.as_str()).unwrap_or_default();
+                format!("tried again in {seconds} s, after: {before}")
+            }
+            Some(name) if !online.contains(name) => format!(
+                "no agent has the toolchain {name}: run `kiln images build {name}` on an agent's \
+                 machine"
+            ),
+            _ => "waits for a free worker".to_owned(),
+        }
+    }
+}
+
+fn attempt_view(row: AttemptRow) -> AttemptView {
+    let verdict = row.end.map(|(_, verdict)| verdict);
+    AttemptView {
+        number: row.number,
+        agent: row.agent,
+        started_at: row.started_at,
+        finished_at: row.end.map(|(at, _)| at),
+        outcome: verdict.map(Verdict::outcome),
+        cause: verdict.and_then(Verdict::cause),
+        message: row.message,
+        sandbox: row.sandbox,
+        steps: row.steps,
+        usage: row.usage,
+        diagnostics: row.diagnostics,
+        artifacts: row.artifacts,
+        log_bytes: row.log_end.offset,
+    }
+}

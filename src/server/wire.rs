@@ -1,0 +1,166 @@
+//! What a server is made of, and the order in which it starts and stops.
+
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::{ListenError, http, lock, sweep};
+use crate::{
+    api::{self, AppState},
+    artifact::{ArtifactError, ArtifactStore},
+    auth::{Auth, EnrollmentError, enrollment_token},
+    config::Settings,
+    logs::Logs,
+    model::{Clock, LimitError},
+    protocol::ToolchainView,
+    queue::{Queue, QueueError, QueueSettings},
+    source::{SourceError, Sources},
+    store::{Store, StoreError},
+    toolchain::{Catalogue, UnknownToolchain},
+};
+
+/// The names by which this machine reaches itself.
+const LOOPBACK_HOSTS: [&str; 3] = ["127.0.0.1", "localhost", "[::1]"];
+
+/// The server cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The data directory cannot be used.
+    #[error("the data directory {}: {error}", .path.display())]
+    Data {
+        /// The directory.
+        path: PathBuf,
+        /// What went wrong.
+        error: io::Error,
+    },
+    /// It cannot listen.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The enrollment token cannot be used.
+    #[error(transparent)]
+    Enrollment(#[from] EnrollmentError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The artifact repository failed.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+    /// Sources cannot be had.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A default toolchain does not exist.
+    #[error("toolchains.default: {0}")]
+    Toolchain(#[from] UnknownToolchain),
+    /// A bound makes no sense.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
+    /// The queue failed.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}
+
+/// A server that is ready to run.
+#[derive(Debug)]
+pub struct Server {
+    state: AppState,
+    clock: Arc<dyn Clock>,
+    enrollment: String,
+    _lock: File,
+}
+
+impl Server {
+    /// Opens everything in `data`; nothing runs yet.
+    pub async fn open(
+        settings: &Settings,
+        data: &Path,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ServeError> {
+        let failed = |error| ServeError::Data { path: data.to_owned(), error };
+        let lock = lock::lock(data).map_err(failed)?;
+        let enrollment = enrollment_token(data)?;
+        let store = Store::open(&data.join("kiln.db")).await?;
+        let artifacts = ArtifactStore::open(&settings.artifacts.root(data))?;
+        let sources = Sources::new(settings.source.clone(), data)?;
+        let catalogue = catalogue(settings)?;
+        let (limits, maximum) = settings.limits.resolve()?;
+        let queue = Queue::new(
+            store.clone(),
+            Arc::clone(&clock),
+            QueueSettings::new(
+                catalogue.names().cloned().collect(),
+                catalogue.defaults().to_vec(),
+                limits,
+                maximum,
+            ),
+        );
+        let state = AppState {
+            logs: Logs::new(store.clone(), artifacts.clone(), Arc::clone(&clock)),
+            auth: Auth::new(store.clone(), Arc::clone(&clock), &enrollment),
+            queue,
+            artifacts,
+            sources,
+            toolchains: toolchain_views(&catalogue),
+            hosts: LOOPBACK_HOSTS.map(str::to_owned).into(),
+            stop: CancellationToken::new(),
+            store,
+        };
+        Ok(Self { state, clock, enrollment, _lock: lock })
+    }
+
+    /// The token by which agents make themselves known.
+    pub fn enrollment(&self) -> &str {
+        &self.enrollment
+    }
+
+    /// Serves on `listener` until told to stop.
+    pub async fn run(
+        self,
+        listener: TcpListener,
+        stop: CancellationToken,
+    ) -> Result<(), ServeError> {
+        let Self { mut state, clock, _lock: lock, .. } = self;
+        state.stop = stop.clone();
+        let mut tasks = JoinSet::new();
+        let (queue, token) = (state.queue.clone(), stop.clone());
+        tasks.spawn(async move {
+            if let Err(error) = queue.run(token).await {
+                tracing::error!(%error, "the queue's upkeep could not start");
+            }
+        });
+        let (logs, changes, token) = (state.logs.clone(), state.queue.changes(), stop.clone());
+        tasks.spawn(async move { logs.run(changes, token).await });
+        let (artifacts, store) = (state.artifacts.clone(), state.store.clone());
+        tasks.spawn(sweep::run(artifacts, store, clock, stop.clone()));
+        let store = state.store.clone();
+        http::serve(listener, api::router(state), stop).await;
+        while tasks.join_next().await.is_some() {}
+        store.close().await;
+        drop(lock);
+        Ok(())
+    }
+}
+
+/// The toolchains there are, the operator's included.
+fn catalogue(settings: &Settings) -> Result<Catalogue, UnknownToolchain> {
+    let catalogue = Catalogue::builtin().with_custom(settings.toolchains.images.clone());
+    if settings.toolchains.default.is_empty() {
+        return Ok(catalogue);
+    }
+    catalogue.with_defaults(settings.toolchains.default.clone())
+}
+
+fn toolchain_views(catalogue: &Catalogue) -> Arc<[ToolchainView]> {
+    let view = |toolchain: &crate::toolchain::Toolchain| ToolchainView {
+        name: toolchain.name.clone(),
+        target: toolchain.target.clone(),
+        default: catalogue.defaults().contains(&toolchain.name),
+        agents: Vec::new(),
+    };
+    catalogue.iter().map(view).collect()
+}

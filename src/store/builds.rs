@@ -1,0 +1,241 @@
+//! Builds: one row a request.
+
+use std::collections::BTreeMap;
+
+use sqlx::{FromRow, QueryBuilder, Sqlite};
+
+use super::{
+    Store, StoreError, Tx,
+    error::{column, json, to_json},
+};
+use crate::{
+    model::{BuildId, CommitId, CommitInfo, Outcome, QueueName, Recipe, RefName, Timestamp},
+    protocol::{BuildFilter, BuildState, GitSource, Trigger},
+};
+
+/// A build that is to be written.
+#[derive(Debug)]
+pub struct NewBuild {
+    /// Its id.
+    pub id: BuildId,
+    /// Who asked for it.
+    pub created_by: String,
+    /// When.
+    pub created_at: Timestamp,
+    /// Why.
+    pub trigger: Trigger,
+    /// Where the source is.
+    pub source: GitSource,
+    /// The revision.
+    pub commit: CommitId,
+    /// What the submission said.
+    pub submission: Recipe,
+    /// The queue.
+    pub queue: QueueName,
+    /// The priority.
+    pub priority: i32,
+    /// Free-form labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// A build as it is stored.
+#[derive(Clone, Debug)]
+pub struct BuildRow {
+    /// Its id.
+    pub id: BuildId,
+    /// Who asked for it.
+    pub created_by: String,
+    /// When.
+    pub created_at: Timestamp,
+    /// Why.
+    pub trigger: Trigger,
+    /// Where the source is.
+    pub source: GitSource,
+    /// The revision.
+    pub commit: CommitId,
+    /// What the commit says of itself, once known.
+    pub commit_info: Option<CommitInfo>,
+    /// What the submission said.
+    pub submission: Recipe,
+    /// The queue.
+    pub queue: QueueName,
+    /// The priority.
+    pub priority: i32,
+    /// Free-form labels.
+    pub labels: BTreeMap<String, String>,
+    /// Where it is.
+    pub state: BuildState,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// When its last job ended.
+    pub finished_at: Option<Timestamp>,
+}
+
+#[derive(FromRow)]
+struct Flat {
+    id: String,
+    created_by: String,
+    created_at: i64,
+    trigger_kind: String,
+    source_url: String,
+    source_ref: Option<String>,
+    commit_id: String,
+    commit_info: Option<String>,
+    submission: String,
+    queue: String,
+    priority: i64,
+    labels: String,
+    state: String,
+    outcome: Option<String>,
+    finished_at: Option<i64>,
+}
+
+const COLUMNS: &str = "builds.id, created_by, created_at, trigger_kind, source_url, source_ref, \
+     commit_id, commit_info, submission, queue, priority, labels, state, outcome, finished_at";
+
+impl TryFrom<Flat> for BuildRow {
+    type Error = StoreError;
+
+    fn try_from(flat: Flat) -> Result<Self, StoreError> {
+        let id = flat.id.as_str();
+        let bad = |problem: &str| StoreError::inconsistent("builds", id, problem);
+        let reference: Option<RefName> =
+            flat.source_ref.as_deref().map(|text| column("builds", id, text)).transpose()?;
+        let state = BuildState::ALL.into_iter().find(|state| state.as_str() == flat.state);
+        let outcome = match flat.outcome.as_deref() {
+            None => None,
+            Some(text) => Some(Outcome::from_name(text).ok_or_else(|| bad("unknown outcome"))?),
+        };
+        Ok(Self {
+            id: column("builds", id, id)?,
+            created_by: flat.created_by,
+            created_at: Timestamp::from_millis(flat.created_at),
+            trigger: match flat.trigger_kind.as_str() {
+                "manual" => Trigger::Manual,
+                _ => return Err(bad("unknown trigger")),
+            },
+            source: GitSource { url: flat.source_url, reference },
+            commit: column("builds", id, &flat.commit_id)?,
+            commit_info: flat
+                .commit_info
+                .as_deref()
+                .map(|text| json("builds", id, text))
+                .transpose()?,
+            submission: json("builds", id, &flat.submission)?,
+            queue: column("builds", id, &flat.queue)?,
+            priority: i32::try_from(flat.priority).map_err(|_| bad("priority"))?,
+            labels: json("builds", id, &flat.labels)?,
+            state: state.ok_or_else(|| bad("unknown state"))?,
+            outcome,
+            finished_at: flat.finished_at.map(Timestamp::from_millis),
+        })
+    }
+}
+
+impl Store {
+    /// Writes a new build; it is being planned.
+    pub async fn insert_build(&self, tx: &mut Tx, build: &NewBuild) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO builds (id, created_by, created_at, trigger_kind, source_url, source_ref, \
+             commit_id, submission, queue, priority, labels, state) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        )
+        .bind(build.id.to_string())
+        .bind(&build.created_by)
+        .bind(build.created_at.as_millis())
+        .bind(build.trigger.as_str())
+        .bind(&build.source.url)
+        .bind(build.source.reference.as_ref().map(RefName::as_str))
+        .bind(build.commit.as_str())
+        .bind(to_json(&build.submission))
+        .bind(build.queue.as_str())
+        .bind(i64::from(build.priority))
+        .bind(to_json(&build.labels))
+        .bind(BuildState::Planning.as_str())
+        .execute(&mut **tx)
+        .await?;
+        Ok(())
+    }
+
+    /// The build with this id.
+    pub async fn build(&self, id: BuildId) -> Result<Option<BuildRow>, StoreError> {
+        let mut query = QueryBuilder::<Sqlite>::new("SELECT ");
+        query.push(COLUMNS).push(" FROM builds WHERE id = ").push_bind(id.to_string());
+        let flat = query.build_query_as::<Flat>().fetch_optional(&self.reader).await?;
+        flat.map(BuildRow::try_from).transpose()
+    }
+
+    /// The build with this id, as the transaction sees it.
+    pub async fn build_in(&self, tx: &mut Tx, id: BuildId) -> Result<Option<BuildRow>, StoreError> {
+        let mut query = QueryBuilder::<Sqlite>::new("SELECT ");
+        query.push(COLUMNS).push(" FROM builds WHERE id = ").push_bind(id.to_string());
+        let flat = query.build_query_as::<Flat>().fetch_optional(&mut **tx).await?;
+        flat.map(BuildRow::try_from).transpose()
+    }
+
+    /// Builds that match, the newest first, those before `before` only.
+    pub async fn builds(
+        &self,
+        filter: &BuildFilter,
+        before: Option<BuildId>,
+        limit: u32,
+    ) -> Result<Vec<BuildRow>, StoreError> {
+        let mut query = QueryBuilder::<Sqlite>::new("SELECT ");
+        query.push(COLUMNS).push(" FROM builds WHERE TRUE");
+        if let Some(before) = before {
+            query.push(" AND id < ").push_bind(before.to_string());
+        }
+        if let Some(commit) = &filter.commit {
+            query.push(" AND commit_id = ").push_bind(commit.as_str());
+        }
+        if let Some(state) = filter.state {
+            query.push(" AND state = ").push_bind(state.as_str());
+        }
+        if let Some(outcome) = filter.outcome {
+            query.push(" AND outcome = ").push_bind(outcome.as_str());
+        }
+        if let Some(toolchain) = &filter.toolchain {
+            query
+                .push(" AND EXISTS (SELECT 1 FROM jobs WHERE build_id = builds.id AND toolchain = ")
+                .push_bind(toolchain.as_str())
+                .push(")");
+        }
+        query.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(limit));
+        let rows = query.build_query_as::<Flat>().fetch_all(&self.reader).await?;
+        rows.into_iter().map(BuildRow::try_from).collect()
+    }
+
+    /// Writes where a build is now.
+    pub async fn set_build_state(
+        &self,
+        tx: &mut Tx,
+        id: BuildId,
+        state: BuildState,
+        outcome: Option<Outcome>,
+        finished_at: Option<Timestamp>,
+    ) -> Result<(), StoreError> {
+        sqlx::query("UPDATE builds SET state = $2, outcome = $3, finished_at = $4 WHERE id = $1")
+            .bind(id.to_string())
+            .bind(state.as_str())
+            .bind(outcome.map(Outcome::as_str))
+            .bind(finished_at.map(Timestamp::as_millis))
+            .execute(&mut **tx)
+            .await?;
+        Ok(())
+    }
+
+    /// Writes what the commit says of itself.
+    pub async fn set_commit_info(
+        &self,
+        tx: &mut Tx,
+        id: BuildId,
+        info: &CommitInfo,
+    ) -> Result<(), StoreError> {
+        sqlx::query("UPDATE builds SET commit_info = $2 WHERE id = $1")
+            .bind(id.to_string())
+            .bind(to_json(info))
+            .execute(&mut **tx)
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,5 @@
+/* One error, on line 4. */
+
+int main(void) {
+    return undeclared;
+}

@@ -1,0 +1,4 @@
+/* Builds, but not everything the recipe promises. */
+int main(void) {
+    return 0;
+}

@@ -1,0 +1,8 @@
+//! What tests in `tests/` share: git repositories to build, real projects and scenarios.
+//!
+//! Every test program takes this as a module and uses a part of it.
+#![allow(dead_code, reason = "no test program uses all of it")]
+
+pub(crate) mod projects;
+pub(crate) mod repo;
+pub(crate) mod scenarios;
