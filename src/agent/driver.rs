@@ -106,4 +106,59 @@ mod tests {
         let error = script(&[step(&"x".repeat(80_000))], &Environment::default(), NONCE);
         assert!(error.unwrap_err().to_string().contains("at most 73728"), "{NONCE}");
     }
+
+    /// Runs a script with this machine's shell, and gives back status, standard output, error.
+    #[expect(clippy::disallowed_methods, reason = "a script is tested by running it")]
+    fn run(steps: &[Step], env: &Environment) -> (Option<i32>, String, String) {
+        let script = script(steps, env, NONCE).unwrap();
+        let output = std::process::Command::new("/bin/sh")
+            .args(["-c", &script])
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .output()
+            .unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap().replace(NONCE, "N");
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    }
+
+    #[test]
+    fn steps_run_in_order_with_their_environment_and_both_streams_are_marked() {
+        let env = Environment([("WORD".into(), "it's $HOME".into())].into());
+        let (code, out, err) =
+            run(&[step("printf %s \"$WORD\""), step("cd /; exec >&2; pwd")], &env);
+        assert_eq!(code, Some(0));
+        let (marks, used) = out.split_once("\x1eN;u;").unwrap();
+        assert_eq!(marks, "\x1eN;s;0\x1eit's $HOME\x1eN;e;0;0\x1e\x1eN;s;1\x1e\x1eN;e;1;0\x1e");
+        assert!(
+            used.trim_end_matches('\x1e').split(';').all(|n| n.parse::<u64>().is_ok()),
+            "{used}"
+        );
+        assert_eq!(err, "\x1eN;s;0\x1e\x1eN;e;0;0\x1e\x1eN;s;1\x1e/\n\x1eN;e;1;0\x1e");
+    }
+
+    #[test]
+    fn the_first_step_that_fails_ends_the_script_with_its_status() {
+        for (command, code) in [
+            ("exit 7", 7),
+            ("false\necho not reached", 1),
+            ("kill -s XFSZ $$", 153),
+            ("no-such-program-anywhere", 127),
+        ] {
+            let (status, out, _) = run(&[step(command), step("echo no")], &Environment::default());
+            assert_eq!(status, Some(code), "{command}");
+            assert!(
+                out.starts_with(&format!("\x1eN;s;0\x1e\x1eN;e;0;{code}\x1e\x1eN;u;")),
+                "{out}"
+            );
+        }
+    }
+
+    #[test]
+    fn variables_that_matter_to_the_shell_do_not_break_the_driver() {
+        let names = ["IFS", "PPID", "PWD", "OPTIND", "PS4", "UID"];
+        let env = names.map(|name| (name.to_owned(), "e0;".to_owned()));
+        let (code, out, _) = run(&[step("exit 10")], &Environment(env.into()));
+        assert_eq!(code, Some(10));
+        assert!(out.starts_with("\x1eN;s;0\x1e\x1eN;e;0;10\x1e"), "{out}");
+    }
 }

@@ -100,7 +100,7 @@ fn recipe_file(found: &mut source::Inspection) -> Result<Option<String>, PortErr
         Ok(text) => Ok(Some(text)),
         Err(error) => {
             let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-            let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+            let line = before.split(|&byte| byte == b'\n').count();
             Err(refused(format!("{RECIPE_FILE}, line {line}: this is not UTF-8 text")))
         }
     }

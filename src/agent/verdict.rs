@@ -190,7 +190,7 @@ pub(super) fn size(bytes: u64) -> String {
     }
     match unit {
         None => format!("{bytes} bytes"),
-        Some(unit) if bytes % scale == 0 => format!("{} {unit}", bytes / scale),
+        Some(unit) if bytes.is_multiple_of(scale) => format!("{} {unit}", bytes / scale),
         Some(unit) => {
             let tenths = u128::from(bytes) * 10 / u128::from(scale);
             format!("{}.{} {unit}", tenths / 10, tenths % 10)

@@ -27,7 +27,7 @@ const REQUEST_DEADLINE: Duration = Duration::from_secs(20);
 /// What a long-poll may take beyond the time it asked to wait.
 const POLL_MARGIN: Duration = Duration::from_secs(10);
 /// How long an artifact may take: the largest (8 GiB) at 5 MB/s.
-const UPLOAD_DEADLINE: Duration = Duration::from_secs(30 * 60);
+const UPLOAD_DEADLINE: Duration = Duration::from_mins(30);
 
 /// How much of a file is read at a time.
 const PIECE: usize = 256 * 1024;

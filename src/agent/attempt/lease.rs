@@ -24,9 +24,8 @@ pub(super) async fn keep(client: AttemptClient, lease: Duration, ending: Ending)
     loop {
         // Once cancelled, the server would answer each poll at once.
         let wait = if is_cancelled { Duration::ZERO } else { lease / 3 };
-        let answer = match timeout_at(valid_until, client.renew(wait)).await {
-            Ok(answer) => answer,
-            Err(_) => return ending.drop_work(StopReason::LeaseLost),
+        let Ok(answer) = timeout_at(valid_until, client.renew(wait)).await else {
+            return ending.drop_work(StopReason::LeaseLost);
         };
         match answer {
             Ok(answer) => {

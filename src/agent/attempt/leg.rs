@@ -32,7 +32,7 @@ use crate::{
 /// Pieces of output between sandbox and reader: enough that neither waits for the other's turn.
 const OUTPUT_CHANNEL: usize = 64;
 /// What a session may need beyond the time of its steps: for the source, listing and artifacts.
-const SESSION_MARGIN: Duration = Duration::from_secs(15 * 60);
+const SESSION_MARGIN: Duration = Duration::from_mins(15);
 
 /// What is to be built, and how.
 #[derive(Clone, Copy, Debug)]

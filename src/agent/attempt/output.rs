@@ -57,13 +57,11 @@ pub(super) async fn drain(
         let piece = if ending.reason().is_some() {
             output.recv().await
         } else {
-            match timeout(silence, output.recv()).await {
-                Ok(piece) => piece,
-                Err(_) => {
-                    ending.stop(StopReason::NoOutput);
-                    continue;
-                }
-            }
+            let Ok(piece) = timeout(silence, output.recv()).await else {
+                ending.stop(StopReason::NoOutput);
+                continue;
+            };
+            piece
         };
         let Some(piece) = piece else { break };
         if !reader.take(piece).await {

@@ -22,7 +22,7 @@ use crate::{
         verdict::{self, Judged},
     },
     client::{AgentClient, ClientError},
-    model::{Cause, Verdict},
+    model::{Cause, Limits, Verdict},
     protocol::{Claimed, FinishReport, Work},
 };
 
@@ -104,8 +104,7 @@ async fn guarded(cx: &Context, slot: &SessionSlot, parts: &mut Parts) -> Judged 
         () = stopped => Ok(Err(Trouble::Stopped)),
     };
     let judged = match result {
-        Ok(Ok(judged)) => judged,
-        Ok(Err(Trouble::Ends(judged))) => judged,
+        Ok(Ok(judged) | Err(Trouble::Ends(judged))) => judged,
         Ok(Err(Trouble::Stopped)) => Judged::failed(Cause::Engine, "stopped for no known reason"),
         Err(panic) => {
             let what = panic_text(&*panic);
@@ -116,7 +115,7 @@ async fn guarded(cx: &Context, slot: &SessionSlot, parts: &mut Parts) -> Judged 
     // What the agent did itself counts before everything that came of it.
     match (cx.ending.reason(), &cx.claimed.work) {
         (Some(reason), Work::Leg { limits, .. }) => verdict::stopped(reason, limits),
-        (Some(reason), Work::Plan { .. }) => verdict::stopped(reason, &Default::default()),
+        (Some(reason), Work::Plan { .. }) => verdict::stopped(reason, &Limits::default()),
         (None, _) => judged,
     }
 }

@@ -13,6 +13,10 @@ use crate::{
 /// The most bytes of one post: well below the 1 MiB a request may have.
 const BATCH_BYTES: usize = 512 * 1024;
 
+/// How often the server may refuse the same frames, not for being away: some seconds, in which a
+/// proxy in front of it may come to its senses.
+const MAX_REFUSALS: u32 = 5;
+
 /// Sends until the spool is closed and empty; false if the attempt is not ours any more.
 pub(super) async fn send(spool: Spool, client: AttemptClient, ending: Ending) -> bool {
     let gone: CancellationToken = ending.gone().clone();
@@ -27,6 +31,7 @@ pub(super) async fn send(spool: Spool, client: AttemptClient, ending: Ending) ->
 async fn send_all(spool: &Spool, client: &AttemptClient, ending: &Ending) -> bool {
     let mut backoff = Backoff::new();
     let mut is_down = false;
+    let mut refusals = 0;
     loop {
         let (first, batch) = match spool.next(BATCH_BYTES).await {
             Ok(Next::Send(first, batch)) => (first, batch),
@@ -39,9 +44,14 @@ async fn send_all(spool: &Spool, client: &AttemptClient, ending: &Ending) -> boo
                 ending.drop_work(StopReason::Stale);
                 return false;
             }
-            Err(error) => match error.log_end() {
-                Some(end) => end,
-                None => {
+            Err(error) => {
+                if let Some(end) = error.log_end() {
+                    end
+                } else {
+                    refusals += u32::from(!error.is_transient());
+                    if refusals > MAX_REFUSALS {
+                        return lose(ending, &format!("the server does not take it: {error}"));
+                    }
                     if !is_down {
                         warn(&error);
                         is_down = true;
@@ -49,14 +59,14 @@ async fn send_all(spool: &Spool, client: &AttemptClient, ending: &Ending) -> boo
                     backoff.pause().await;
                     continue;
                 }
-            },
+            }
         };
         match spool.acknowledge(end.seq).await {
             // No progress: the server has not taken what was sent, though it answers.
             Ok(true) if end.seq <= first => backoff.pause().await,
             Ok(true) => {
                 backoff = Backoff::new();
-                is_down = false;
+                (is_down, refusals) = (false, 0);
             }
             Ok(false) => {
                 return lose(ending, &format!("the server's log ends at frame {}", end.seq));
