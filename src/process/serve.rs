@@ -9,6 +9,7 @@ use crate::{
     cli::ServeArgs,
     model::{Clock, SystemClock},
     server::{self, Server},
+    source::Sources,
 };
 
 /// Runs until a signal says stop.
@@ -23,7 +24,8 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let listener = server::listen(setup.settings.server.listen).await?;
     let address = format!("http://{}", listener.local_addr()?);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let server = Server::open(&setup.settings, &setup.data, Arc::clone(&clock)).await?;
+    let sources = Sources::new(setup.settings.source.clone(), &setup.data)?;
+    let server = Server::open(&setup.settings, &setup.data, Arc::clone(&clock), sources).await?;
     tracing::info!("kiln serves at {address} from {}; API at {address}/docs", setup.data.display());
     let enrollment = server.enrollment().to_owned();
     // The agent ends first, so that what it has to say still finds the server.

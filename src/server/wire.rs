@@ -20,7 +20,7 @@ use crate::{
     model::{Clock, LimitError},
     protocol::ToolchainView,
     queue::{Queue, QueueError, QueueSettings},
-    source::{SourceError, Sources},
+    source::Sources,
     store::{Store, StoreError},
     toolchain::{Catalogue, UnknownToolchain},
 };
@@ -51,9 +51,6 @@ pub enum ServeError {
     /// The artifact repository failed.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
-    /// Sources cannot be had.
-    #[error(transparent)]
-    Source(#[from] SourceError),
     /// A default toolchain does not exist.
     #[error("toolchains.default: {0}")]
     Toolchain(#[from] UnknownToolchain),
@@ -80,13 +77,13 @@ impl Server {
         settings: &Settings,
         data: &Path,
         clock: Arc<dyn Clock>,
+        sources: Sources,
     ) -> Result<Self, ServeError> {
         let failed = |error| ServeError::Data { path: data.to_owned(), error };
         let lock = lock::lock(data).map_err(failed)?;
         let enrollment = enrollment_token(data)?;
         let store = Store::open(&data.join("kiln.db")).await?;
         let artifacts = ArtifactStore::open(&settings.artifacts.root(data))?;
-        let sources = Sources::new(settings.source.clone(), data)?;
         let catalogue = catalogue(settings)?;
         let (limits, maximum) = settings.limits.resolve()?;
         let queue = Queue::new(
