@@ -173,10 +173,7 @@ impl Follower<'_> {
         let mut frames = self.logs.frames(attempt, self.place.offset, self.seq).await?;
         while let Some(frame) = frames.next().await? {
             // Step marks at the very place may have been sent before; bytes cannot.
-            let frame = match cut(frame, self.place.offset) {
-                Some(frame) => frame,
-                None => continue,
-            };
+            let Some(frame) = cut(frame, self.place.offset) else { continue };
             self.skip_to(frame.offset).await?;
             self.pass(encode(attempt.number, &frame)).await?;
         }

@@ -8,7 +8,7 @@ use crate::model::{Limits, ToolchainName};
 const LEASE: Duration = Duration::from_secs(30);
 
 /// How long a job may wait. A day: a build that nobody could run by then is stale.
-const QUEUE_TIME: Duration = Duration::from_secs(24 * 3600);
+const QUEUE_TIME: Duration = Duration::from_hours(24);
 
 /// The longest a claim or a renewal is held open; under the lease and under what proxies allow.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);

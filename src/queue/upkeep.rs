@@ -11,7 +11,7 @@ use crate::model::{Cause, JobState, Verdict};
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long an idempotency key is remembered.
-const REMEMBER_KEYS: Duration = Duration::from_secs(24 * 3600);
+const REMEMBER_KEYS: Duration = Duration::from_hours(24);
 
 impl Queue {
     /// Looks after leases and waiting times until it is told to stop. Agents get a whole lease

@@ -11,10 +11,10 @@ use crate::{
 };
 
 /// How often objects are compared with the database.
-const INTERVAL: Duration = Duration::from_secs(3600);
+const INTERVAL: Duration = Duration::from_hours(1);
 
 /// Objects younger than this are left alone: their row may be about to come.
-const GRACE: Duration = Duration::from_secs(24 * 3600);
+const GRACE: Duration = Duration::from_hours(24);
 
 /// Sweeps until told to stop, for the first time a while after the start.
 pub(super) async fn run(

@@ -97,18 +97,20 @@ struct Flat {
 
 const TABLE: &str = "attempts";
 
+/// Parses a JSON column that may be empty.
+fn optional<T: serde::de::DeserializeOwned>(
+    id: &str,
+    text: Option<&str>,
+) -> Result<Option<T>, StoreError> {
+    text.map(|text| json(TABLE, id, text)).transpose()
+}
+
 impl TryFrom<Flat> for AttemptRow {
     type Error = StoreError;
 
     fn try_from(flat: Flat) -> Result<Self, StoreError> {
         let id = flat.job_id.as_str();
         let bad = |problem: &str| StoreError::inconsistent(TABLE, id, problem);
-        fn parse<T: serde::de::DeserializeOwned>(
-            id: &str,
-            text: Option<&str>,
-        ) -> Result<Option<T>, StoreError> {
-            text.map(|text| json(TABLE, id, text)).transpose()
-        }
         let end = match flat.finished_at {
             None => None,
             Some(at) => {
@@ -123,11 +125,11 @@ impl TryFrom<Flat> for AttemptRow {
             agent: column(TABLE, id, &flat.agent_id)?,
             started_at: Timestamp::from_millis(flat.started_at),
             end,
-            sandbox: parse(id, flat.sandbox.as_deref())?,
+            sandbox: optional(id, flat.sandbox.as_deref())?,
             steps: json(TABLE, id, &flat.steps)?,
-            usage: parse(id, flat.usage.as_deref())?,
-            diagnostics: parse(id, flat.diagnostics.as_deref())?,
-            artifacts: parse(id, flat.artifacts.as_deref())?,
+            usage: optional(id, flat.usage.as_deref())?,
+            diagnostics: optional(id, flat.diagnostics.as_deref())?,
+            artifacts: optional(id, flat.artifacts.as_deref())?,
             log_end: LogEnd { seq: uint(flat.log_seq), offset: uint(flat.log_end) },
             log_head: uint(flat.log_head),
             log_tail: uint(flat.log_tail),

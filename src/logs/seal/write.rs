@@ -68,7 +68,7 @@ impl<W: Write> Sealer<W> {
             self.index.totals.add(stream, len);
         }
         (self.index.end, self.index.next_seq) = (end, next_seq);
-        self.note_step(frame)?;
+        self.note_step(frame);
         if self.out.raw_bytes() >= MEMBER_BYTES { self.end_member() } else { Ok(()) }
     }
 
@@ -100,11 +100,11 @@ impl<W: Write> Sealer<W> {
         Ok(())
     }
 
-    fn note_step(&mut self, frame: &Frame) -> Result<(), SealError> {
+    fn note_step(&mut self, frame: &Frame) {
         match &frame.kind {
             FrameKind::StepStart { name, kind, .. } => {
                 if self.index.steps.len() == MAX_STEPS {
-                    return Ok(());
+                    return;
                 }
                 self.index.steps.push(SealedStep {
                     step: frame.step.unwrap_or(0),
@@ -124,7 +124,6 @@ impl<W: Write> Sealer<W> {
             }
             FrameKind::Data(..) => {}
         }
-        Ok(())
     }
 
     fn end_member(&mut self) -> Result<(), SealError> {
