@@ -142,6 +142,7 @@ async fn finish(
             .ok_or_else(|| ApiError::invalid("a plan keeps no artifacts"))?;
         for name in [ObjectName::Archive, ObjectName::Manifest] {
             if state.artifacts.head(&key.object(name)).await?.is_none() {
+                state.queue.check_attempt(agent, job, attempt).await?;
                 return Err(ApiError::invalid("store the artifacts before finishing"));
             }
         }

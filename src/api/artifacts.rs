@@ -9,8 +9,12 @@ use axum::{
     extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
+    routing::{MethodRouter, get},
 };
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::{
+    router::{OpenApiRouter, UtoipaMethodRouter},
+    routes,
+};
 
 use super::{ApiError, AppState, disposition::attachment, extract::Path, principal::Reads, ranged};
 use crate::{
@@ -27,9 +31,23 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(manifest))
         .routes(routes!(archive))
-        .routes(routes!(file))
+        .merge(deep(routes!(file), "/api/v1/jobs/{job}/artifacts/{*path}", get(file)))
         .routes(routes!(commit))
-        .routes(routes!(commit_file))
+        .merge(deep(
+            routes!(commit_file),
+            "/api/v1/artifacts/{commit}/{toolchain}/{*path}",
+            get(commit_file),
+        ))
+}
+
+/// A route whose last parameter has slashes in it, which a path of the description cannot say.
+fn deep(
+    described: UtoipaMethodRouter<AppState>,
+    route: &str,
+    handler: MethodRouter<AppState>,
+) -> OpenApiRouter<AppState> {
+    let description = OpenApiRouter::new().routes(described).into_openapi();
+    OpenApiRouter::with_openapi(description).route(route, handler)
 }
 
 /// The manifest of a job's artifacts

@@ -5,20 +5,23 @@ use axum::{extract::State, http::StatusCode};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::AppState;
+use crate::protocol::ErrorEnvelope;
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(alive)).routes(routes!(ready))
 }
 
 /// Whether the process runs
-#[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200, body = String)))]
+#[utoipa::path(get, path = "/healthz", tag = "health",
+    responses((status = 200, body = String), (status = "4XX", body = ErrorEnvelope)))]
 async fn alive() -> &'static str {
     "ok\n"
 }
 
 /// Whether it can do its work
 #[utoipa::path(get, path = "/readyz", tag = "health",
-    responses((status = 200, body = String), (status = 503, body = String)))]
+    responses((status = 200, body = String), (status = 503, body = String),
+        (status = "4XX", body = ErrorEnvelope)))]
 async fn ready(State(state): State<AppState>) -> (StatusCode, &'static str) {
     match state.store.ping().await {
         Ok(()) => (StatusCode::OK, "ok\n"),

@@ -65,7 +65,8 @@ impl Logs {
         }
         let length = frame.data().len() as u64;
         let half = bound / 2;
-        let in_tail = stored.log_tail > 0 || stored.log_head + length > half;
+        // Once something went to the tail all does, or the head would have a hole in it.
+        let in_tail = end.offset > stored.log_head || stored.log_head + length > half;
         self.store.insert_frame(tx, stored.job, stored.number, frame, in_tail).await?;
         if in_tail {
             stored.log_tail += length;

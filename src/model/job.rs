@@ -117,14 +117,16 @@ pub enum CancelReason {
 }
 
 impl CancelReason {
-    const fn cause(self) -> Cause {
+    /// The cause of a job that ended because of it.
+    pub const fn cause(self) -> Cause {
         match self {
             Self::Requested => Cause::Cancelled,
             Self::Superseded => Cause::Superseded,
         }
     }
 
-    const fn message(self) -> &'static str {
+    /// The sentence of a job that ended because of it.
+    pub const fn message(self) -> &'static str {
         match self {
             Self::Requested => "cancelled on request",
             Self::Superseded => "superseded by a newer commit",

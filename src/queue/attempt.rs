@@ -4,7 +4,7 @@ use tokio::time::{Duration, Instant, timeout_at};
 
 use super::{Queue, QueueError, claim::millis};
 use crate::{
-    model::{AgentId, Cause, JobId, JobState, StateName, TransitionError, Verdict},
+    model::{AgentId, Cause, JobId, JobState, Running, StateName, TransitionError, Verdict},
     protocol::{FinishReport, JobKind, RenewAnswer, RenewRequest, SandboxView},
     store::{AttemptEnd, JobRow},
 };
@@ -88,7 +88,9 @@ impl Queue {
         let row = change.job(job).await?;
         let stored = self.store.attempt_in(&mut change.tx, job, attempt).await?;
         let stored = stored.ok_or(TransitionError::Fenced { given: attempt, current: 0 })?;
-        if stored.agent == agent && stored.end.is_some() && Self::said_before(&row, attempt) {
+        // What lapsed was not ended by its agent: that one comes too late.
+        let ended = stored.end.is_some_and(|(_, end)| end != Verdict::Failed(Cause::AgentLost));
+        if stored.agent == agent && ended && Self::said_before(&row, attempt) {
             return Ok(());
         }
         self.running(&row, agent, attempt)?;
@@ -132,6 +134,9 @@ impl Queue {
         let message: String = report.message.chars().filter(|c| *c != '\0').take(4096).collect();
         match (row.job.kind, report.verdict, &report.plan) {
             (JobKind::Plan, Verdict::Success, Some(plan)) => {
+                if let JobState::Running(Running { cancel: Some(reason), .. }) = &row.state {
+                    return Ok((Verdict::Failed(reason.cause()), reason.message().to_owned()));
+                }
                 match self.make_legs(change, row, plan).await? {
                     Ok(()) => Ok((Verdict::Success, message)),
                     Err(sentence) => Ok((Verdict::Failed(Cause::RecipeInvalid), sentence)),
