@@ -1,0 +1,88 @@
+//! The farm beside the container engine by hand: how much a build costs that is planned, isolated,
+//! logged and kept, compared with typing the same compiler call.
+//!
+//! Both sides are measured in turns in one run, so that whatever else the machine does meets both,
+//! and medians are compared. The server is the program that `KILN_BENCH_BIN` names, in a process of
+//! its own; how this program was compiled does not matter. Arguments choose parts, none means all.
+
+mod command;
+mod hand;
+mod latency;
+mod lines;
+mod memory;
+mod report;
+mod repository;
+mod samples;
+mod server;
+mod throughput;
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{hand::Hand, report::Report, server::Kiln};
+
+const PARTS: [&str; 4] = ["latency", "throughput", "lines", "memory"];
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let mut report = Report::default();
+    let measured = tokio::select! {
+        measured = measure(&mut report) => measured,
+        stopped = stopped() => stopped,
+    };
+    let written = report.write();
+    for result in [measured, written] {
+        if let Err(error) = result {
+            report::line(&format!("the bench failed: {error:#}"));
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// Ends with an error when a person or a script says stop; whatever runs then cleans up.
+async fn stopped() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminate.recv() => {}
+    }
+    bail!("stopped")
+}
+
+async fn measure(report: &mut Report) -> anyhow::Result<()> {
+    let wanted = parts()?;
+    let wants = |part| wanted.iter().any(|one| one == part);
+    let kiln = Kiln::start().await.context("starting the server")?;
+    report.machine(&kiln).await?;
+    let idle = memory::of(kiln.process()).await?;
+    let hand = Hand::new(kiln.image())?;
+    if wants("latency") {
+        latency::measure(&kiln, &hand, report).await.context("the latency of one job")?;
+    }
+    if wants("throughput") {
+        throughput::measure(&kiln, &hand, report).await.context("the throughput")?;
+    }
+    if wants("memory") {
+        memory::measure(&kiln, idle, report).await.context("the server's memory")?;
+    }
+    if wants("lines") {
+        lines::measure(&kiln, &hand, report).await.context("the log of a million lines")?;
+    }
+    hand.clean_up().await?;
+    kiln.stop().await
+}
+
+/// What the arguments choose; `--bench` is what cargo adds.
+fn parts() -> anyhow::Result<Vec<String>> {
+    let mut parts: Vec<String> = std::env::args().skip(1).filter(|one| one != "--bench").collect();
+    if let Some(odd) = parts.iter().find(|one| !PARTS.contains(&one.as_str())) {
+        bail!("{odd:?} is not a part; there are {}", PARTS.join(", "));
+    }
+    if parts.is_empty() {
+        parts = PARTS.map(str::to_owned).into();
+    }
+    Ok(parts)
+}
