@@ -228,7 +228,7 @@ mod tests {
             ("[servers]\n", none.clone(), "servers"),
             ("", Environment::of([("KILN_SOURCE_PRIVAT", "allow")]), "KILN_SOURCE_PRIVAT"),
             ("", Environment::of([("KILN_LISTEN", "here")]), "KILN_LISTEN"),
-            ("", Environment::of([("KILN_COLOUR", "red")]), "KILN_COLOUR"),
+            ("", Environment::of([("KILN_PAINT", "red")]), "KILN_PAINT"),
         ] {
             let error = load(text, &environment).unwrap_err().to_string();
             assert!(error.contains(wanted), "{error}");

@@ -1,6 +1,6 @@
-//! Takes terminal sequences out of a line: colours, `\e[K`, hyperlinks.
+//! Takes terminal sequences out of a line: colors, `\e[K`, hyperlinks.
 //!
-//! gcc writes `\e[K` after every colour and links flags with OSC 8. What remains of a hyperlink is
+//! gcc writes `\e[K` after every color and links flags with OSC 8. What remains of a hyperlink is
 //! its text. A sequence that does not end on the line takes the rest of the line with it.
 
 const ESC: u8 = 0x1b;

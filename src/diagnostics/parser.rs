@@ -87,6 +87,10 @@ impl Parser {
     }
 
     fn end_line(&mut self) {
+        if self.pending.is_none() && !can_matter(&self.line) {
+            self.line.clear();
+            return;
+        }
         let text = ansi::plain(&self.line);
         self.line.clear();
         if is_quoted_source(&text) {
@@ -138,6 +142,13 @@ impl Parser {
         }
         self.found.add(found, &mut self.flags);
     }
+}
+
+/// Whether a line can be one of those that are looked for, so that an endless output of others costs
+/// next to nothing: they have a colon, or are what a shell says of a signal (`Bad system call`).
+fn can_matter(line: &[u8]) -> bool {
+    line.contains(&b':')
+        || line.first().is_some_and(|&first| first.is_ascii_uppercase() || first == b'\x1b')
 }
 
 /// `    2 | int f(void);`: gcc and clang quote the code they complain about, and code can say anything.

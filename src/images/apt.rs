@@ -1,11 +1,7 @@
 //! Where this machine's Debian packages come from, read out of its own apt configuration.
 //!
-//! Images fetch their packages as the host does: same mirror, same proxy, same leniency. On a host
-//! that is not Debian, or says nothing, Debian's own address. Pure: `host` reads the files.
-
-/// Where packages come from when the machine does not say.
-const DEFAULT_MAIN: &str = "http://deb.mirror.invalid/debian";
-const DEFAULT_SECURITY: &str = "http://deb.mirror.invalid/debian-security";
+//! Images fetch their packages as the host does: same mirror, same proxy, same leniency. No mirror is
+//! known here: a host that names none cannot make images. Pure: `host` reads the files.
 
 /// Names of Debian's releases; a source with another suite is not Debian's.
 const SUITES: &[&str] = &[
@@ -45,8 +41,8 @@ pub(super) struct Apt {
 
 impl Apt {
     /// From the texts of the sources files (with whether each is in the deb822 format) and the
-    /// output of `apt-config dump`.
-    pub(super) fn from_host(sources: &[(bool, String)], dump: &str) -> Self {
+    /// output of `apt-config dump`; none if they name no mirror of Debian.
+    pub(super) fn from_host(sources: &[(bool, String)], dump: &str) -> Option<Self> {
         let entries: Vec<(String, String)> = sources
             .iter()
             .flat_map(|(deb822, text)| if *deb822 { stanzas(text) } else { lines(text) })
@@ -63,11 +59,9 @@ impl Apt {
                 .or_else(|| suite.strip_suffix("/updates"))
                 .is_some_and(|release| SUITES.contains(&release))
         });
-        let main = found.unwrap_or_else(|| DEFAULT_MAIN.to_owned());
-        let security = security.or((main == DEFAULT_MAIN).then(|| DEFAULT_SECURITY.to_owned()));
         let wanted = |line: &&str| PASSED_ON.iter().any(|prefix| line.starts_with(prefix));
         let settings = dump.lines().filter(wanted).filter(|line| !line.ends_with("\"\";"));
-        Self { main, security, settings: settings.map(str::to_owned).collect() }
+        Some(Self { main: found?, security, settings: settings.map(str::to_owned).collect() })
     }
 
     /// Whether certificates are needed.
@@ -153,14 +147,32 @@ fn stanzas(text: &str) -> Vec<(String, String)> {
 mod tests {
     use super::*;
 
+    fn apt(deb822: bool, text: &str) -> Option<Apt> {
+        Apt::from_host(&[(deb822, text.to_owned())], "")
+    }
+
     fn check(deb822: bool, text: &str, main: &str, security: Option<&str>) {
-        let apt = Apt::from_host(&[(deb822, text.to_owned())], "");
+        let apt = apt(deb822, text).unwrap();
         assert_eq!((apt.main.as_str(), apt.security.as_deref()), (main, security), "{text}");
     }
 
     #[test]
+    fn a_host_that_names_no_mirror_has_none() {
+        for (deb822, text) in [
+            (false, ""),
+            (false, "deb http://archive/ubuntu noble main\ndeb http://x/debian nodistro main\n"),
+            (
+                true,
+                "Enabled: no\nTypes: deb\nURIs: http://off/debian\nSuites: sid\n\nTypes: deb-src\n\
+                 URIs: http://src/debian\nSuites: sid\n\nTypes: deb\nURIs: file:/cd\nSuites: sid\n",
+            ),
+        ] {
+            assert_eq!(apt(deb822, text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn the_mirror_is_the_hosts() {
-        check(false, "", DEFAULT_MAIN, Some(DEFAULT_SECURITY));
         check(
             false,
             "# comment\ndeb-src http://s/debian sid main\ndeb [arch=amd64 x=y] http://m/debian/ trixie main\n\
@@ -170,12 +182,6 @@ mod tests {
         );
         check(false, "deb https://m/debian stable main\n", "https://m/debian", None);
         check(
-            false,
-            "deb http://archive/ubuntu noble main\ndeb http://x/debian nodistro main\n",
-            DEFAULT_MAIN,
-            Some(DEFAULT_SECURITY),
-        );
-        check(
             true,
             "Types: deb deb-src\n# comment\nURIs: http://m/debian\n  http://other/debian\n\
              Suites: bookworm bookworm-updates\nComponents: main\n\nTypes: deb\n\
@@ -183,20 +189,14 @@ mod tests {
             "http://m/debian",
             Some("http://m/debian-security"),
         );
-        check(
-            true,
-            "Enabled: no\nTypes: deb\nURIs: http://off/debian\nSuites: sid\n\nTypes: deb-src\n\
-             URIs: http://src/debian\nSuites: sid\n\nTypes: deb\nURIs: file:/cd\nSuites: sid\n",
-            DEFAULT_MAIN,
-            Some(DEFAULT_SECURITY),
-        );
     }
 
     #[test]
     fn settings_about_reaching_a_mirror_are_passed_on_and_no_others() {
         let dump = "Acquire::http::Proxy \"http://p:1\";\nAcquire::https \"\";\nAcquire::Retries \"3\";\n\
                     Acquire::Check-Valid-Until \"false\";\nAcquire::IndexTargets::x \"y\";\nDPkg::Pre-Invoke \"z\";\n";
-        let apt = Apt::from_host(&[], dump);
+        let sources = [(false, "deb http://m/debian sid main".to_owned())];
+        let apt = Apt::from_host(&sources, dump).unwrap();
         assert_eq!(
             apt.conf(),
             "Acquire::http::Proxy \"http://p:1\";\nAcquire::Retries \"3\";\n\
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn a_mirror_with_tls_needs_certificates() {
         let sources = [(false, "deb https://m/debian sid main".to_owned())];
-        let apt = Apt::from_host(&sources, "");
+        let apt = Apt::from_host(&sources, "").unwrap();
         assert!(apt.conf().contains("CaInfo"));
         assert!(apt.sources("trixie").contains("Suites: trixie trixie-updates\n"));
         assert!(!apt.sources("trixie").contains("security"));

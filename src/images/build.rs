@@ -46,7 +46,7 @@ impl Images {
         for name in names {
             toolchains.push(self.catalogue.require(name)?);
         }
-        let apt = host::apt().await;
+        let apt = host::apt().await?;
         let mut run = Run { images: self, fresh, apt, progress, replaced: Vec::new() };
         let result = run.all(&toolchains).await;
         let replaced = run.replaced;

@@ -30,6 +30,13 @@ pub enum ImagesError {
         /// Its image.
         image: String,
     },
+    /// The machine does not say where Debian's packages are.
+    #[error(
+        "this machine's apt configuration names no mirror of Debian, and images are made from \
+         Debian's packages: add one under /etc/apt/sources.list.d, or run `kiln images build` on a \
+         Debian machine"
+    )]
+    NoMirror,
     /// The holder's image is not on this machine.
     #[error(
         "kiln's own base image ({0}) is not on this machine: run `kiln images build`, which makes \

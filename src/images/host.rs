@@ -45,7 +45,7 @@ pub(super) struct Debootstrap {
 }
 
 /// How this machine gets Debian's packages.
-pub(super) async fn apt() -> Apt {
+pub(super) async fn apt() -> Result<Apt, ImagesError> {
     let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
     if let Ok(mut entries) = tokio::fs::read_dir("/etc/apt/sources.list.d").await {
         while let Ok(Some(entry)) = entries.next_entry().await {
@@ -68,7 +68,7 @@ pub(super) async fn apt() -> Apt {
         // Not a Debian, or a broken one: its settings are then the defaults.
         Ok(Err(_)) | Err(_) => String::new(),
     };
-    Apt::from_host(&sources, &dump)
+    Apt::from_host(&sources, &dump).ok_or(ImagesError::NoMirror)
 }
 
 /// The certificates that this machine trusts; nothing if they are elsewhere.

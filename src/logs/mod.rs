@@ -10,30 +10,12 @@ mod error;
 mod follow;
 mod frames;
 mod hub;
+mod root;
 mod sealer;
 
 pub mod seal;
 
-use std::sync::Arc;
-
 pub use download::LogFile;
 pub use error::LogError;
 pub use follow::Followed;
-
-use crate::{artifact::ArtifactStore, model::Clock, store::Store};
-
-/// The logs of one server.
-#[derive(Clone, Debug)]
-pub struct Logs {
-    store: Store,
-    artifacts: ArtifactStore,
-    clock: Arc<dyn Clock>,
-    hub: hub::Hub,
-}
-
-impl Logs {
-    /// Logs over this database and artifact repository.
-    pub fn new(store: Store, artifacts: ArtifactStore, clock: Arc<dyn Clock>) -> Self {
-        Self { store, artifacts, clock, hub: hub::Hub::default() }
-    }
-}
+pub use root::Logs;

@@ -1,6 +1,6 @@
 //! The connection: SQLite in write-ahead mode, one writer and several readers.
 //!
-//! One write connection, because SQLite has one writer anyway: queueing for it here is faster than
+//! One write connection, because SQLite has one writer anyway: waiting for it here is faster than
 //! `SQLITE_BUSY`, and `BEGIN IMMEDIATE` means that a transaction which has begun can commit.
 
 use std::{path::Path, time::Duration};

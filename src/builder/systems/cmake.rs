@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Found, System, Wish, step};
+use super::{Found, System, Wish, kind::step};
 use crate::{
     builder::listing::{Folder, quote},
     model::StepKind,

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Found, System, Wish, makefile, step};
+use super::{Found, System, Wish, kind::step, makefile};
 use crate::{
     builder::listing::{FileKind, Folder, quote},
     model::StepKind,

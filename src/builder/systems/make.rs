@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Found, System, ToolchainFacts, Wish, makefile, step};
+use super::{Found, System, ToolchainFacts, Wish, kind::step, makefile};
 use crate::{
     builder::listing::{Folder, quote},
     model::StepKind,

@@ -24,6 +24,11 @@ use crate::{
     source::{error::foreign, mirror::FETCHING},
 };
 
+/// Settings for libgit2 as the sending side, which it is for a repository on this machine: files
+/// above 1 MiB are not compared with each other to save room on a disk that has them already. It
+/// takes the threshold from this key; without it, 300 MiB of noise take minutes instead of seconds.
+const SETTINGS: (&str, &[u8]) = ("gitconfig", b"[pack]\n\tdeltaCacheSize = 1m\n");
+
 /// Everything, also of a mirror that was shallow so far.
 const UNSHALLOW: i32 = i32::MAX;
 
@@ -57,9 +62,12 @@ pub(super) fn fetch(request: &FetchRequest) -> Result<Reply, Failure> {
         return Ok(Reply::Fetched { fetched: false, bytes: 0 });
     }
     let fetching = request.mirror.join(FETCHING);
-    fs::write(&fetching, b"").map_err(|error| {
-        Failure::new(FailureKind::Internal, format!("writing to the mirror failed: {error}"))
-    })?;
+    let settings = request.mirror.join(SETTINGS.0);
+    for (path, text) in [(&settings, SETTINGS.1), (&fetching, &[])] {
+        fs::write(path, text).map_err(|error| {
+            Failure::new(FailureKind::Internal, format!("writing to the mirror failed: {error}"))
+        })?;
+    }
     let reply = download(request, &repository);
     // If this fails the next fetch starts afresh, which is only slower.
     let _ = fs::remove_file(fetching);

@@ -1,0 +1,150 @@
+//! The command line as a whole.
+
+use clap::{Parser, Subcommand};
+
+use super::{
+    AgentArgs, AgentsArgs, ArtifactsArgs, BuildArgs, BuildsArgs, CancelArgs, CompletionsArgs,
+    ImagesArgs, LogArgs, RetryArgs, ServeArgs, ShowArgs, ToolchainsArgs,
+};
+
+/// Where a server is found unless something else is said: what `kiln serve` listens on.
+const DEFAULT_SERVER: &str = "http://127.0.0.1:8000";
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 all is well; 1 a build failed, timed out or was cancelled; 2 the command line or what \
+it asks for is wrong; 3 kiln or a machine failed (server unreachable, error outcome); 130 \
+interrupted: the build goes on; 141 the reader of the output went away before the build ended.";
+
+/// A self-hosted build farm for C and C++.
+#[derive(Debug, Parser)]
+#[command(name = "kiln", version, about, after_help = EXIT_CODES, max_term_width = 100)]
+pub struct Cli {
+    /// The server's address.
+    #[arg(
+        long,
+        global = true,
+        env = "KILN_SERVER",
+        value_name = "URL",
+        default_value = DEFAULT_SERVER
+    )]
+    pub server: String,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server, with its API and one agent in it
+    Serve(ServeArgs),
+    /// Run an agent that takes jobs from the server
+    Agent(AgentArgs),
+    /// Build and list the toolchain images of this machine
+    Images(ImagesArgs),
+    /// The bounded process that fetches sources; started by kiln itself
+    #[command(name = "source-helper", hide = true)]
+    SourceHelper,
+    /// What a client of the server does.
+    #[command(flatten)]
+    Client(ClientCommand),
+}
+
+/// What a client of the server does.
+#[derive(Debug, Subcommand)]
+pub enum ClientCommand {
+    /// Build a commit of a git repository and follow it
+    Build(BuildArgs),
+    /// List builds, the newest first
+    Builds(BuildsArgs),
+    /// Show a build or a job
+    Show(ShowArgs),
+    /// Print the log of a job, or of all jobs of a build
+    Log(LogArgs),
+    /// List, or download, what was kept of a commit, a build or a job
+    Artifacts(ArtifactsArgs),
+    /// End a build or a job
+    Cancel(CancelArgs),
+    /// Run a job, or the jobs of a build that did not succeed, again
+    Retry(RetryArgs),
+    /// List the toolchains that builds can ask for
+    Toolchains(ToolchainsArgs),
+    /// List the agents
+    Agents(AgentsArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page
+    #[command(hide = true)]
+    Man,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn good_lines_are_taken_and_bad_ones_refused() {
+        let ulid = "01KB0Q6M3V8W2T5XJ4C9ZR7HND";
+        let leg = format!("{ulid}/gcc:14");
+        let good: &[&[&str]] = &[
+            &["serve", "--listen", "127.0.0.1:9000", "--data", "/var/lib/kiln"],
+            &["agent", "--server", "http://kiln:8000"],
+            &["images", "build", "gcc:12", "gcc:14"],
+            &["images", "build", "--all"],
+            &["images", "list", "--json"],
+            &["source-helper"],
+            &["build", "https://x/y.git", "-t", "gcc:14,clang:19", "--ref", "main"],
+            &["build", "https://x/y.git", "-t", "gcc:14", "-t", "clang:19", "--detach"],
+            &["build", "https://x/y.git", "--test", "--submodules", "--env", "CFLAGS=-O2 -g=3"],
+            &["build", "https://x/y.git", "--", "make", "-j", "all"],
+            &["--server", "http://x", "builds", "--state", "finished", "--outcome", "failure"],
+            &["show", ulid, "--json"],
+            &["show", "01kb0q6m3v8w2t5xj4c9zr7hnd"],
+            &["log", &leg, "--follow", "--stream", "stderr", "--attempt", "2"],
+            &["artifacts", "0123456789abcdef0123456789abcdef01234567", "--download", "out"],
+            &["cancel", ulid],
+            &["retry", ulid, "-t", "gcc:14", "--follow"],
+            &["toolchains", "--json"],
+            &["agents"],
+            &["completions", "zsh"],
+            &["man"],
+        ];
+        let bad: &[&[&str]] = &[
+            &[],
+            &["build"],
+            &["build", "https://x/y.git", "--ref", "a..b"],
+            &["build", "https://x/y.git", "--commit", "abc"],
+            &["build", "https://x/y", "--ref", "main", "--commit", &"0".repeat(40)],
+            &["build", "https://x/y.git", "-t", "GCC"],
+            &["build", "https://x/y.git", "--env", "NOVALUE"],
+            &["build", "https://x/y.git", "--follow", "--detach"],
+            &["build", "https://x/y.git", "--detach", "--download", "out"],
+            &["build", "https://x/y.git", "--timeout", "soon"],
+            &["builds", "--state", "lost"],
+            &["builds", "--limit", "0"],
+            &["builds", "--limit", "201"],
+            &["show", "1"],
+            &["show", "0123456789abcdef0123456789abcdef01234567"],
+            &["log", ulid, "--stream", "both"],
+            &["log", ulid, "--attempt", "0"],
+            &["images", "build", "gcc:14", "--all"],
+            &["serve", "--listen", "8000"],
+            &["completions", "dos"],
+            &["nonsense"],
+        ];
+        let parse = |line: &[&str]| Cli::try_parse_from(std::iter::once(&"kiln").chain(line));
+        for line in good {
+            assert!(parse(line).is_ok(), "{line:?}: {}", parse(line).unwrap_err());
+        }
+        for line in bad {
+            assert_eq!(parse(line).map(|_| ()).unwrap_err().exit_code(), 2, "{line:?}");
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! The queue itself: what its parts share.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::QueueSettings;
+use crate::{model::Clock, store::Store};
+
+/// The queue of one server.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    pub(super) store: Store,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) settings: Arc<QueueSettings>,
+    /// Counts the changes this server made: whoever waits, waits for it to move.
+    pub(super) changes: watch::Sender<u64>,
+}
+
+impl Queue {
+    /// A queue over `store`.
+    pub fn new(store: Store, clock: Arc<dyn Clock>, settings: QueueSettings) -> Self {
+        Self { store, clock, settings: Arc::new(settings), changes: watch::Sender::new(0) }
+    }
+
+    /// Moves with every change of a state; subscribe first, then look.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// The rules it goes by.
+    pub fn settings(&self) -> &QueueSettings {
+        &self.settings
+    }
+}
