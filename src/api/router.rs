@@ -7,7 +7,8 @@ use axum::{
     extract::DefaultBodyLimit,
     http::Request,
     middleware::from_fn_with_state,
-    response::{IntoResponse, Response},
+    response::{IntoResponse, Redirect, Response},
+    routing::get,
 };
 use tower_http::{
     catch_panic::CatchPanicLayer,
@@ -33,6 +34,7 @@ pub fn router(state: AppState) -> Router {
         .merge(api)
         .merge(agents::routes())
         .merge(docs::pages(description))
+        .route("/", get(|| async { Redirect::temporary("/docs/") }))
         .fallback(|request: axum::extract::Request| async move {
             ApiError::no_route(request.uri().path())
         })
