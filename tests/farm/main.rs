@@ -1,0 +1,19 @@
+//! The farm as people run it: the real program as server, agent and command line, real containers,
+//! real projects.
+//!
+//! Every test has a server and a data directory of its own, so that tests can run side by side, and
+//! ends with a look at what is left: nothing may be. They need an engine and the default images.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod engine;
+mod program;
+mod world;
+
+mod cancel;
+mod crashes;
+mod projects;
+mod scenarios;
+mod sizes;
