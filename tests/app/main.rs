@@ -1,0 +1,28 @@
+//! The whole app: a real server over SQLite, real agents, real git sources; only the sandbox and
+//! the toolchains are scripted.
+//!
+//! Everything goes over HTTP. `Farm` fails a test that leaves anything behind.
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod farm;
+mod raw;
+mod script;
+mod wire;
+
+mod alone;
+mod artifacts;
+mod cancel;
+mod claims;
+mod docs;
+mod fence;
+mod flow;
+mod follow;
+mod lists;
+mod logs;
+mod recipe;
+mod restart;
+mod retry;
+mod strict;
