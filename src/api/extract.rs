@@ -34,6 +34,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         if std::str::from_utf8(&body).is_err() {
             return Err(ApiError::bad_request("the body is not UTF-8"));
         }
+        if body.trim_ascii_start().starts_with(b"[") {
+            // It would be taken for the fields in the order of their definition.
+            return Err(ApiError::invalid("the body: an object is needed, this is an array"));
+        }
         serde_json::from_slice(&body).map(Self).map_err(|error| {
             let message = format!("the body: {error}");
             match error.classify() {

@@ -128,6 +128,8 @@ impl Queue {
             };
             let summary = self.summary(&job, newest.as_ref(), online);
             match job.job.kind {
+                // Ids alone do not tell which is newer where two were made in one millisecond.
+                JobKind::Plan if job.retried => {}
                 JobKind::Plan => plan = Some(summary),
                 JobKind::Leg => jobs.push(summary),
             }

@@ -8,6 +8,7 @@
 use std::{
     fs::{self, File, TryLockError},
     io,
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
@@ -18,7 +19,9 @@ use tokio::time::sleep;
 
 use super::{GitUrl, SourceError};
 
-/// How often a lock that another holds is tried again.
+/// How soon a lock that another holds is tried again: most are held for some milliseconds only.
+const FIRST_POLL: Duration = Duration::from_millis(2);
+/// How often one that stays held is tried.
 const POLL: Duration = Duration::from_millis(50);
 /// Packs after which a mirror is made afresh: every lookup asks every pack, and each fetch adds one.
 const MAX_PACKS: usize = 200;
@@ -68,7 +71,11 @@ pub(super) struct FetchLock {
 
 impl Mirrors {
     pub(super) fn new(root: PathBuf, most: u64) -> Result<Self, SourceError> {
-        fs::create_dir_all(root.join("locks"))
+        // Private sources are nobody else's, and the data directory may be made by this.
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(root.join("locks"))
             .map_err(|error| SourceError::io("making the mirror directory", &error))?;
         let mirrors = Self { root, most };
         // What a removal left behind when it was interrupted.
@@ -81,15 +88,8 @@ impl Mirrors {
     /// Waits for the right to fetch. Dropping the future gives up.
     pub(super) async fn lock(&self, key: &MirrorKey) -> Result<FetchLock, SourceError> {
         let file = self.lock_file(key, "fetch")?;
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(FetchLock { _fetch: file }),
-                Err(TryLockError::WouldBlock) => sleep(POLL).await,
-                Err(TryLockError::Error(error)) => {
-                    return Err(SourceError::io("locking a mirror", &error));
-                }
-            }
-        }
+        wait(|| file.try_lock()).await?;
+        Ok(FetchLock { _fetch: file })
     }
 
     /// Opens the mirror for use; one that is broken or worn is removed first, if nobody uses it.
@@ -98,15 +98,7 @@ impl Mirrors {
             self.remove(key, &|| true);
         }
         let file = self.lock_file(key, "use")?;
-        loop {
-            match file.try_lock_shared() {
-                Ok(()) => break,
-                Err(TryLockError::WouldBlock) => sleep(POLL).await,
-                Err(TryLockError::Error(error)) => {
-                    return Err(SourceError::io("locking a mirror", &error));
-                }
-            }
-        }
+        wait(|| file.try_lock_shared()).await?;
         Ok(Mirror { path: self.path(key), _use: Arc::new(file) })
     }
 
@@ -195,6 +187,21 @@ impl Mirrors {
         found
             .filter(move |entry| entry.file_name().to_string_lossy().starts_with(&prefix))
             .map(|entry| entry.path())
+    }
+}
+
+/// Waits for a lock; a file's lock can only be tried again and again without holding up a thread.
+async fn wait(lock: impl Fn() -> Result<(), TryLockError>) -> Result<(), SourceError> {
+    let mut pause = FIRST_POLL;
+    loop {
+        match lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) => sleep(pause).await,
+            Err(TryLockError::Error(error)) => {
+                return Err(SourceError::io("locking a mirror", &error));
+            }
+        }
+        pause = (pause * 2).min(POLL);
     }
 }
 
