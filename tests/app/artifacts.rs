@@ -12,7 +12,6 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     farm::{COMMIT, Farm, project},
     script::{ELF, one_step, out},
-    support::repo::{Entry, Repo},
     wire::{Answer, Ask},
 };
 
@@ -104,7 +103,8 @@ async fn files_are_served_whole_in_part_and_only_when_they_changed() {
 #[tokio::test]
 async fn everything_can_be_had_as_one_archive() {
     let farm = Farm::new(|_| keeps_much()).await;
-    let job = farm.run(&project([])).await;
+    let repo = project([]);
+    let job = farm.run(&repo).await;
     let target = format!("/api/v1/jobs/{}/artifacts.tar.gz", job.summary.id);
     let answer = get(&farm, &*target).await;
     assert_eq!(answer.header("content-type"), Some("application/gzip"));
@@ -178,7 +178,8 @@ async fn a_commit_has_the_newest_artifacts_of_the_repositorys_own_recipe() {
 #[tokio::test]
 async fn no_spelling_of_a_path_leads_out_of_the_artifacts() {
     let farm = Farm::new(|_| keeps_much()).await;
-    let job = farm.run(&project([])).await;
+    let repo = project([]);
+    let job = farm.run(&repo).await;
     let (id, commit) = (job.summary.id, &job.commit);
     for spelling in [
         "..",
@@ -227,7 +228,8 @@ async fn no_spelling_of_a_path_leads_out_of_the_artifacts() {
 #[tokio::test]
 async fn a_build_that_made_nothing_has_nothing() {
     let farm = Farm::new(|_| one_step(vec![out(b"done\n")], 0)).await;
-    let job = farm.run(&Repo::with([Entry::file("Makefile", "all:\n\ttrue\n")])).await;
+    let repo = project([]);
+    let job = farm.run(&repo).await;
     assert_eq!(job.summary.outcome, Some(Outcome::Success));
     assert!(job.summary.message.contains("made no program"), "{}", job.summary.message);
     for what in ["manifest", "artifacts.tar.gz", "artifacts/app"] {

@@ -71,7 +71,8 @@ async fn a_queued_job_ends_at_once_and_the_others_go_on() {
 #[tokio::test]
 async fn a_running_job_is_stopped_by_its_agent_within_two_seconds() {
     let farm = Farm::new(|_| endless()).await;
-    let build = farm.submit(&project([])).await;
+    let repo = project([]);
+    let build = farm.submit(&repo).await;
     let job = farm.until_first_leg_runs(build.id).await;
     let began = Instant::now();
     farm.rest.cancel_job(job.summary.id).await.unwrap();
@@ -87,7 +88,8 @@ async fn a_running_job_is_stopped_by_its_agent_within_two_seconds() {
 async fn a_build_is_cancelled_with_all_its_jobs() {
     let farm = Farm::new(|_| endless()).await;
     let more = json!({"toolchains": ["gcc:14", "clang:19", "gcc:12"]});
-    let build = farm.submit_with(&project([]), more).await;
+    let repo = project([]);
+    let build = farm.submit_with(&repo, more).await;
     farm.until_build(build.id, |build| {
         build.jobs.iter().filter(|job| job.state == StateName::Running).count() == 2
     })

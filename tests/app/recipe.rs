@@ -109,7 +109,7 @@ async fn a_recipe_that_cannot_be_used_is_refused_with_the_line() {
         ("\n\ntoolchain = ['gcc:14']\n", &["line 3", "`toolchain`", "toolchains"][..]),
         ("packages = ['zlib1g-dev']\n", &["line 1", "packages"]),
         ("[artifacts]\ninclude = 7\n", &["line 2", "include"]),
-        ("[[step]]\nname = 'a'\n", &["line 1", "`run`"]),
+        ("[[step]]\nname = 'a'\n", &["line 1", "run` is missing"]),
         ("toolchains = [\n", &["line"]),
         ("[limits]\nwall_seconds = 999999\n", &["wall_seconds", "7200"]),
         ("toolchains = ['gcc:99']\n", &["gcc:99", "gcc:14"]),
@@ -177,7 +177,7 @@ async fn submissions_that_cannot_be_are_refused_at_once() {
         (json!({"env": {"1A": "x"}}), "1A"),
         (json!({"env": {"A": "x\0y"}}), "NUL"),
         (json!({"steps": [{"name": "a", "run": " "}]}), "nothing to run"),
-        (json!({"steps": [{"name": "A B", "run": "x"}]}), "A B"),
+        (json!({"steps": [{"name": "A\nB", "run": "x"}]}), "step"),
         (json!({"artifacts": {"include": ["/etc/*"]}}), "/etc/*"),
         (json!({"artifacts": {"include": ["a/../../b"]}}), "a/../../b"),
         (json!({"labels": {"a": "b\0c"}}), "labels"),
@@ -197,7 +197,8 @@ async fn submissions_that_cannot_be_are_refused_at_once() {
 #[tokio::test]
 async fn the_log_says_what_was_chosen_and_why() {
     let farm = Farm::new(|_| hello()).await;
-    let job = farm.run(&project([])).await;
+    let repo = project([]);
+    let job = farm.run(&repo).await;
     let query = kiln::protocol::LogQuery { stream: Some(Stream::Kiln), ..Default::default() };
     let mut log = Vec::new();
     farm.rest.log(job.summary.id, &query, &mut log).await.unwrap();

@@ -29,7 +29,8 @@ async fn a_job_goes_on_while_its_server_is_away() {
         Scenario { acts, ..hello() }
     })
     .await;
-    let build = farm.submit(&project([])).await;
+    let repo = project([]);
+    let build = farm.submit(&repo).await;
     let job = farm.until_first_leg_runs(build.id).await.summary.id;
     let target = format!("api/v1/jobs/{job}/log/stream");
     let before = events(&farm, &target, None, |event| event.2.contains("before")).await;
@@ -133,7 +134,8 @@ async fn a_job_whose_agent_died_is_done_by_its_next_life() {
         _ => hello(),
     })
     .await;
-    let build = farm.submit(&project([])).await;
+    let repo = project([]);
+    let build = farm.submit(&repo).await;
     let job = farm.until_first_leg_runs(build.id).await.summary.id;
     farm.kill_agent(0).await;
     assert_eq!(farm.job(job).await.summary.state, StateName::Running, "nobody knows yet");
@@ -160,7 +162,8 @@ async fn an_agent_that_is_stopped_gives_its_job_back() {
         _ => hello(),
     })
     .await;
-    let build = farm.submit(&project([])).await;
+    let repo = project([]);
+    let build = farm.submit(&repo).await;
     let job = farm.until_first_leg_runs(build.id).await;
     let agents = farm.rest.agents().await.unwrap().items;
     let holder = agents.iter().find(|agent| agent.jobs.contains(&job.summary.id)).unwrap();

@@ -327,7 +327,8 @@ async fn methods_and_paths_that_there_are_not_are_refused() {
             }
         }
         let below = Ask::new(&route.method, format!("{}/nothing", route.target));
-        if !route.path.contains("{path}") && route.path != "/api/v1/artifacts/{commit}" {
+        let is_id = ["/api/v1/builds", "/api/v1/artifacts/{commit}"].contains(&&*route.path);
+        if !route.path.contains("{path}") && !is_id {
             check(&farm, &below, 404, "not_found").await;
         }
     }

@@ -1,6 +1,6 @@
 //! HTTP by hand: what no client library would send, and answers to the byte.
 
-use std::net::SocketAddr;
+use std::{io::Read as _, net::SocketAddr};
 
 use serde_json::Value;
 use tokio::{
@@ -86,6 +86,12 @@ async fn read(mut stream: TcpStream) -> Answer {
         let body = bytes.split_off(end + 4);
         let is_chunked = answer.header("transfer-encoding") == Some("chunked");
         answer.body = if is_chunked { unchunked(&body) } else { body };
+        if answer.header("content-encoding") == Some("gzip") {
+            // What is part of the program is compressed already.
+            let mut plain = Vec::new();
+            flate2::read::GzDecoder::new(&answer.body[..]).read_to_end(&mut plain).unwrap();
+            answer.body = plain;
+        }
     }
     answer
 }
