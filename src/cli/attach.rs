@@ -18,8 +18,8 @@ use crate::{
 
 /// How often the time on progress lines is drawn anew.
 const TICK: Duration = Duration::from_millis(250);
-/// How long logs may still come after the build has ended: they are sealed by then, so this is
-/// only for a server that just went away.
+/// How long nothing may come of a log after the build has ended: it is sealed by then, so this is
+/// only for a server that just went away. A log that is long still comes to its end.
 const LOGS_GRACE: Duration = Duration::from_mins(1);
 /// Messages on their way to be printed; readers wait when nobody reads.
 const MESSAGES: usize = 64;
@@ -149,11 +149,8 @@ impl Follower {
                 }
                 message = self.messages.recv() => {
                     let message = message.expect("a sender is kept here");
-                    let running = self.ended.is_none();
                     self.take(message, console)?;
-                    if running {
-                        grace.as_mut().reset(tokio::time::Instant::now() + LOGS_GRACE);
-                    }
+                    grace.as_mut().reset(tokio::time::Instant::now() + LOGS_GRACE);
                 }
                 _ = ticks.tick() => {
                     if let Some(progress) = &mut self.progress {
