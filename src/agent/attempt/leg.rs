@@ -20,13 +20,13 @@ use crate::{
     agent::{
         driver,
         ending::StopReason,
-        ports::{FetchedSource, Inspection, PinnedToolchain},
+        ports::{Inspection, PinnedToolchain},
         verdict::{self, FailedStep, Judged, Observed},
     },
     builder::{self, Choice, JobFacts},
     model::{ArtifactWhen, Cause, Environment, Limits, Recipe, Step, ToolchainName},
     protocol::{SandboxView, StartReport},
-    sandbox::{Exit, Session, SessionSpec},
+    sandbox::{ByteStream, Exit, Session, SessionSpec},
 };
 
 /// Pieces of output between sandbox and reader: enough that neither waits for the other's turn.
@@ -65,9 +65,10 @@ pub(super) async fn build(
         Ok::<_, Trouble>((session, began.elapsed()))
     };
     let (opened, source, ()) = tokio::try_join!(open, fetch(cx, leg), report_start(cx, &pinned))?;
-    let ((mut session, sandbox_time), (source, found, source_time)) = (opened, source);
+    let (mut session, sandbox_time) = opened;
+    let Fetched { tar, found, took } = source;
     parts.usage.sandbox_millis = millis(sandbox_time);
-    parts.usage.source_millis = millis(source_time);
+    parts.usage.source_millis = millis(took);
 
     let choice = choose(cx, leg, &pinned, &found).await?;
     let facts = JobFacts {
@@ -76,7 +77,7 @@ pub(super) async fn build(
         committed_at: found.info.committed_at,
     };
     let env = builder::environment(facts, &choice.env, &leg.recipe.env);
-    session.load(source.tar(cx.ending.stopped()).await?).await?;
+    session.load(tar).await?;
 
     let began = Instant::now();
     let (exit, told) = run(cx, &mut **session, leg.limits, (&choice.steps, &env)).await?;
@@ -142,10 +143,16 @@ async fn report_start(cx: &Context, pinned: &PinnedToolchain) -> Result<(), Trou
     }
 }
 
-async fn fetch(
-    cx: &Context,
-    leg: Leg<'_>,
-) -> Result<(Box<dyn FetchedSource>, Inspection, Duration), Trouble> {
+/// The source, on its way.
+struct Fetched {
+    tar: ByteStream,
+    found: Inspection,
+    took: Duration,
+}
+
+/// Fetches and reads the source, and has its tar begun: what writes it starts while the sandbox is
+/// still being made, and then waits for its reader.
+async fn fetch(cx: &Context, leg: Leg<'_>) -> Result<Fetched, Trouble> {
     let began = Instant::now();
     let (source, stop) = (&cx.claimed.source, cx.ending.stopped());
     let submodules = leg.recipe.submodules == Some(true);
@@ -156,7 +163,8 @@ async fn fetch(
     if let Some(line) = lines::left_out(&found.left_out) {
         cx.log.say(line).await;
     }
-    Ok((fetched, found, took))
+    let tar = fetched.tar(stop).await?;
+    Ok(Fetched { tar, found, took })
 }
 
 async fn choose(
