@@ -4,14 +4,16 @@
 
 use axum::{
     Router,
-    http::{HeaderValue, header},
-    response::Response,
+    extract::Request,
+    http::{HeaderValue, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
 };
 use utoipa::{OpenApi, openapi::OpenApi as Description};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
 
-use super::{AppState, artifacts, builds, events, farm, health, job_log, jobs};
+use super::{ApiError, AppState, artifacts, builds, events, farm, health, job_log, jobs};
 
 /// Where the description is.
 const DESCRIPTION: &str = "/api/v1/openapi.json";
@@ -50,10 +52,16 @@ pub fn openapi() -> Description {
 pub(super) fn pages(description: Description) -> Router<AppState> {
     Router::new()
         .merge(SwaggerUi::new("/docs").url(DESCRIPTION, description))
-        .layer(axum::middleware::map_response(allow_page))
+        .layer(axum::middleware::from_fn(page))
 }
 
-async fn allow_page(mut response: Response) -> Response {
+/// Lets the page use what it needs; what it does not have is refused as everywhere.
+async fn page(request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    let mut response = next.run(request).await;
+    if response.status() == StatusCode::NOT_FOUND {
+        return ApiError::no_route(&path).into_response();
+    }
     let policy = HeaderValue::from_static(POLICY);
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     response

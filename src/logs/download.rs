@@ -40,16 +40,22 @@ impl Logs {
             None => attempts.into_iter().next_back(),
             Some(number) => attempts.into_iter().find(|row| row.number == number),
         };
-        let Some(row) = row else { return Ok(None) };
+        let Some(mut row) = row else { return Ok(None) };
         let streams = stream.map_or(Streams::ALL, Streams::only);
-        let (sealed, length) = if row.log_sealed {
-            let key = self.log_key(job, row.number).await?;
-            let index = self.sealed_index(&key).await?;
-            let length = index.bytes(streams);
-            (Some((key, index)), length)
-        } else {
-            (None, self.store.log_bytes(job, row.number, row.log_end.seq, stream).await?)
-        };
+        if !row.log_sealed {
+            let length = self.store.log_bytes(job, row.number, row.log_end.seq, stream).await?;
+            // Sealing takes the rows away: what was counted holds only if that has not begun.
+            match self.store.attempt(job, row.number).await? {
+                Some(now) if now.log_sealed => row = now,
+                _ => {
+                    let (logs, sealed) = (self.clone(), None);
+                    return Ok(Some(LogFile { logs, row, streams, length, sealed }));
+                }
+            }
+        }
+        let key = self.log_key(job, row.number).await?;
+        let index = self.sealed_index(&key).await?;
+        let (length, sealed) = (index.bytes(streams), Some((key, index)));
         Ok(Some(LogFile { logs: self.clone(), row, streams, length, sealed }))
     }
 }

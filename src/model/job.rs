@@ -318,7 +318,8 @@ impl Running {
         let attempts = self.attempt.number;
         let failed_on_our_side = verdict.cause().is_some_and(Cause::is_retried);
         let (verdict, message) = match self.cancel {
-            Some(reason) if failed_on_our_side => {
+            // An agent only knows that it was to stop, not why.
+            Some(reason) if failed_on_our_side || verdict == Verdict::Failed(Cause::Cancelled) => {
                 (Verdict::Failed(reason.cause()), reason.message().to_owned())
             }
             _ if failed_on_our_side && attempts < MAX_ATTEMPTS => {
