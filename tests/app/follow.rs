@@ -239,5 +239,8 @@ async fn an_event_reaches_who_waits_for_it() {
         () = submit => Vec::new(),
     };
     assert_eq!(seen.len(), 1);
+    for build in farm.rest.builds(&kiln::protocol::BuildFilter::default()).await.unwrap().items {
+        farm.rest.cancel_build(build.id).await.unwrap();
+    }
     farm.end().await;
 }

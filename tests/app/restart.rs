@@ -137,6 +137,11 @@ async fn a_job_whose_agent_died_is_done_by_its_next_life() {
     let repo = project([]);
     let build = farm.submit(&repo).await;
     let job = farm.until_first_leg_runs(build.id).await.summary.id;
+    let said = format!("/api/v1/jobs/{job}/log?attempt=1&stream=stdout");
+    crate::farm::eventually("it has said something", async || {
+        Ask::get(&*said).send(farm.address()).await.text() == "begun\n"
+    })
+    .await;
     farm.kill_agent(0).await;
     assert_eq!(farm.job(job).await.summary.state, StateName::Running, "nobody knows yet");
     farm.time.advance(Duration::from_secs(31));
@@ -149,8 +154,8 @@ async fn a_job_whose_agent_died_is_done_by_its_next_life() {
     let causes: Vec<_> = job.attempts.iter().map(|attempt| attempt.cause).collect();
     assert_eq!(causes, [Some(Cause::AgentLost), None]);
     assert_eq!(job.attempts[0].agent, job.attempts[1].agent, "it is the same agent");
-    let first = Ask::get(format!("/api/v1/jobs/{}/log?attempt=1&stream=stdout", job.summary.id));
-    assert_eq!(first.send(farm.address()).await.text(), "begun\n", "what it said is kept");
+    let kept = Ask::get(&*said).send(farm.address()).await;
+    assert_eq!(kept.text(), "begun\n", "what it said is kept");
     farm.end().await;
 }
 
