@@ -13,7 +13,7 @@ use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
-use super::pipe::{Input, OutputFrames, Pipe};
+use super::pipe::{self, Input, OutputFrames, Pipe};
 use crate::sandbox::{ByteStream, EntryKind, SandboxError, WorkspaceEntry};
 
 /// `find` goes no deeper than this. No real tree does; a build that nests 20 000 folders would make
@@ -94,23 +94,38 @@ impl Holder {
             }
             input.write(b"0\n").await
         };
-        let answer = output.record(MESSAGE_BYTES);
-        tokio::pin!(feed, answer);
-        let answer = tokio::select! {
-            biased;
-            // An answer before the end can only be bad news.
-            answer = &mut answer => answer?,
-            fed = &mut feed => match fed {
-                Ok(()) => answer.await?,
-                // If the holder has gone, its last words say more than the broken pipe.
-                Err(error @ SandboxError::Engine(_)) => match timeout(LAST_WORDS, answer).await {
-                    Ok(Ok(answer)) => answer,
-                    _ => return Err(error),
+        let answered = {
+            // How long feeding takes is up to the source; only then does the holder owe an answer.
+            let answer = output.record_unhurried(MESSAGE_BYTES);
+            tokio::pin!(feed, answer);
+            tokio::select! {
+                biased;
+                // An answer before the end can only be bad news.
+                answer = &mut answer => answer,
+                fed = &mut feed => match fed {
+                    Ok(()) => match timeout(pipe::STALL, answer).await {
+                        Ok(answer) => answer,
+                        Err(_) => return Err(pipe::stalled()),
+                    },
+                    // If the holder has gone, its last words say more than the broken pipe.
+                    Err(error @ SandboxError::Engine(_)) => {
+                        match timeout(LAST_WORDS, answer).await {
+                            Ok(answer @ (Ok(_) | Err(SandboxError::ArtifactLimit(_)))) => answer,
+                            _ => return Err(error),
+                        }
+                    }
+                    Err(error) => return Err(error),
                 },
-                Err(error) => return Err(error),
-            },
+            }
         };
-        unpacked(&String::from_utf8_lossy(&answer))
+        match answered {
+            Ok(answer) => unpacked(&String::from_utf8_lossy(&answer)),
+            // A complaint about each of very many files: what it is about is said at its beginning.
+            Err(SandboxError::ArtifactLimit(_)) => {
+                unpacked(&String::from_utf8_lossy(output.unread()))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Lists the source folder.

@@ -73,7 +73,8 @@ pub(super) fn filter(identity: &Identity) -> HashMap<String, Vec<String>> {
 }
 
 /// Whether what carries `labels` may be removed: ours once no attempt needs it, anybody's of this
-/// instance once its deadline is over.
+/// instance once its deadline is over. What is alive stays whatever the clock says: a clock that is
+/// set forward ends no build.
 pub(super) fn is_left_over(
     labels: &HashMap<String, String>,
     identity: &Identity,
@@ -91,7 +92,7 @@ pub(super) fn is_left_over(
         .and_then(|job| job.parse().ok())
         .zip(get(ATTEMPT).and_then(|attempt| attempt.parse().ok()))
         .is_some_and(|(job, attempt)| is_alive(&Key { job, attempt }));
-    expired || (get(AGENT) == Some(identity.agent.as_str()) && !alive)
+    !alive && (expired || get(AGENT) == Some(identity.agent.as_str()))
 }
 
 #[cfg(test)]
@@ -112,7 +113,8 @@ mod tests {
         for (owner, attempt, deadline, expected) in [
             (identity("here", "a"), 2, late, false),
             (identity("here", "a"), 1, late, true),
-            (identity("here", "a"), 2, early, true),
+            (identity("here", "a"), 2, early, false),
+            (identity("here", "a"), 1, early, true),
             (identity("here", "b"), 1, late, false),
             (identity("here", "b"), 1, early, true),
             (identity("there", "a"), 1, early, false),

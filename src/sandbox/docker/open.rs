@@ -111,11 +111,8 @@ impl Sandbox for DockerSandbox {
     }
 
     async fn sweep(&self, alive: &[(JobId, u32)]) -> Result<Swept, SandboxError> {
-        let alive: HashSet<Key> = alive
-            .iter()
-            .map(|&(job, attempt)| Key { job, attempt })
-            .chain(self.0.open_keys().iter().copied())
-            .collect();
+        let alive: HashSet<Key> =
+            alive.iter().map(|&(job, attempt)| Key { job, attempt }).collect();
         sweep::sweep(&self.0, &alive).await
     }
 }
@@ -124,6 +121,12 @@ impl Machine {
     /// Forgets a session that is gone.
     pub(super) fn forget(&self, key: Key) {
         self.open_keys().remove(&key);
+    }
+
+    /// What is open here now. A key comes before anything of it is made, so what was listed earlier
+    /// and is not among these belongs to nobody here.
+    pub(super) fn open_now(&self) -> HashSet<Key> {
+        self.open_keys().clone()
     }
 
     fn open_keys(&self) -> MutexGuard<'_, HashSet<Key>> {

@@ -18,7 +18,7 @@ use crate::sandbox::SandboxError;
 
 /// How long one read or write of the holder may take. Unpacking 50 000 files takes about 1 s and
 /// blocks the next write for as long.
-const STALL: Duration = Duration::from_mins(1);
+pub(super) const STALL: Duration = Duration::from_mins(1);
 
 /// The last part of what went to stderr: for messages.
 const COMPLAINT_BYTES: usize = 2_048;
@@ -84,11 +84,15 @@ impl OutputFrames {
 
     /// The next bytes of stdout; none at the end. What goes to stderr is kept for messages.
     pub(super) async fn bytes(&mut self) -> Result<Option<Bytes>, SandboxError> {
+        self.bytes_within(STALL).await
+    }
+
+    async fn bytes_within(&mut self, patience: Duration) -> Result<Option<Bytes>, SandboxError> {
         if !self.unread.is_empty() {
             return Ok(Some(self.unread.split().freeze()));
         }
         loop {
-            match timeout(STALL, self.frames.next()).await {
+            match timeout(patience, self.frames.next()).await {
                 Err(_) => return Err(stalled()),
                 Ok(None) => return Ok(None),
                 Ok(Some(Err(error))) => return Err(lost(&error)),
@@ -100,6 +104,24 @@ impl OutputFrames {
 
     /// The bytes of stdout up to the next NUL, without it.
     pub(super) async fn record(&mut self, most: usize) -> Result<Bytes, SandboxError> {
+        self.record_within(STALL, most).await
+    }
+
+    /// The same without a deadline: for a caller that waits for something else meanwhile.
+    pub(super) async fn record_unhurried(&mut self, most: usize) -> Result<Bytes, SandboxError> {
+        self.record_within(Duration::MAX, most).await
+    }
+
+    /// What was read and belongs to no whole record.
+    pub(super) fn unread(&self) -> &[u8] {
+        &self.unread
+    }
+
+    async fn record_within(
+        &mut self,
+        patience: Duration,
+        most: usize,
+    ) -> Result<Bytes, SandboxError> {
         let mut scanned = 0;
         loop {
             if let Some(found) = self.unread[scanned..].iter().position(|&byte| byte == 0) {
@@ -112,7 +134,7 @@ impl OutputFrames {
                 return Err(SandboxError::ArtifactLimit(format!("a record of over {most} bytes")));
             }
             let unread = self.unread.split();
-            let next = self.bytes().await;
+            let next = self.bytes_within(patience).await;
             self.unread = unread;
             match next? {
                 Some(bytes) => self.unread.extend_from_slice(&bytes),
@@ -138,7 +160,7 @@ fn lost(error: &dyn fmt::Display) -> SandboxError {
     SandboxError::Engine(format!("the connection to a container was lost: {error}"))
 }
 
-fn stalled() -> SandboxError {
+pub(super) fn stalled() -> SandboxError {
     SandboxError::Engine(format!("a container did not answer within {} s", STALL.as_secs()))
 }
 

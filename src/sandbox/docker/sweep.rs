@@ -1,6 +1,6 @@
 //! Removing what a crash left behind, by its labels.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use bollard::query_parameters::{ListContainersOptionsBuilder, ListVolumesOptionsBuilder};
 use futures_util::{StreamExt, stream};
@@ -19,21 +19,20 @@ const AT_ONCE: usize = 4;
 /// Removes what belongs to nobody alive. One item that resists does not keep the others.
 pub(super) async fn sweep(machine: &Machine, alive: &HashSet<Key>) -> Result<Swept, SandboxError> {
     let (engine, docker) = (&machine.engine, machine.engine.docker());
-    let (filter, now) = (label::filter(&machine.identity), machine.clock.now());
-    let is_left_over =
-        |labels: &_| label::is_left_over(labels, &machine.identity, now, |key| alive.contains(key));
-
+    let filter = label::filter(&machine.identity);
     let options = ListContainersOptionsBuilder::default().all(true).filters(&filter).build();
     let found = engine.call("list", docker.list_containers(Some(options))).await?;
+    let is_left_over = left_over(machine, alive);
     let containers: Vec<Thing> = found
         .into_iter()
-        .filter(|container| container.labels.as_ref().is_some_and(is_left_over))
+        .filter(|container| container.labels.as_ref().is_some_and(&is_left_over))
         .filter_map(|container| container.id.map(Thing::Container))
         .collect();
     let containers = remove(engine, containers).await;
 
     let options = ListVolumesOptionsBuilder::default().filters(&filter).build();
     let found = engine.call("list volumes", docker.list_volumes(Some(options))).await?;
+    let is_left_over = left_over(machine, alive);
     let volumes: Vec<Thing> = found
         .volumes
         .unwrap_or_default()
@@ -48,6 +47,16 @@ pub(super) async fn sweep(machine: &Machine, alive: &HashSet<Key>) -> Result<Swe
         tracing::info!(swept.containers, swept.volumes, "removed what an earlier run left behind");
     }
     Ok(swept)
+}
+
+/// Says what is to go. What is open is looked up now, after the list was made: a session that was
+/// opened in between is known by then.
+fn left_over(machine: &Machine, alive: &HashSet<Key>) -> impl Fn(&HashMap<String, String>) -> bool {
+    let (open, now) = (machine.open_now(), machine.clock.now());
+    move |labels| {
+        let is_alive = |key: &Key| alive.contains(key) || open.contains(key);
+        label::is_left_over(labels, &machine.identity, now, is_alive)
+    }
 }
 
 /// Removes every item and counts; the last failure counts as the sweep's.
