@@ -54,7 +54,9 @@ CREATE TABLE jobs (
     finished_at    BIGINT
 );
 CREATE INDEX jobs_by_build ON jobs (build_id, leg, id);
-CREATE INDEX jobs_to_claim ON jobs (state, priority DESC, id);
+CREATE INDEX jobs_to_claim ON jobs (state, kind, priority DESC, id);
+CREATE INDEX jobs_by_lease ON jobs (lease_until) WHERE lease_until IS NOT NULL;
+CREATE INDEX jobs_by_waiting ON jobs (queued_since) WHERE queued_since IS NOT NULL;
 CREATE INDEX jobs_by_claim ON jobs (claim_id) WHERE claim_id IS NOT NULL;
 CREATE INDEX jobs_by_agent ON jobs (agent_id) WHERE agent_id IS NOT NULL;
 
@@ -94,6 +96,8 @@ CREATE TABLE log_frames (
     frame    BLOB NOT NULL,
     PRIMARY KEY (job_id, attempt, seq)
 );
+-- What may fall out next.
+CREATE INDEX log_frames_tail ON log_frames (job_id, attempt, seq) WHERE tail AND length > 0;
 
 CREATE TABLE agents (
     id          TEXT PRIMARY KEY,
@@ -112,6 +116,7 @@ CREATE TABLE idempotency_keys (
     created_at  BIGINT NOT NULL,
     PRIMARY KEY (principal, key)
 );
+CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);
 
 CREATE TABLE events (
     id    BIGINT PRIMARY KEY,
@@ -125,3 +130,8 @@ CREATE TABLE counters (
     value  BIGINT NOT NULL
 );
 INSERT INTO counters (name, value) VALUES ('events', 0);
+
+-- Tells this installation from others that may share an artifact repository with it.
+CREATE TABLE installation (
+    id  TEXT PRIMARY KEY
+);

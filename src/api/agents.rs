@@ -12,7 +12,7 @@ use futures_util::TryStreamExt as _;
 
 use super::{
     ApiError, AppState,
-    artifacts::attempt_key,
+    artifacts::{MAX_MANIFEST, attempt_key, read_manifest},
     extract::{Json, Path},
     principal::{Enrolls, RunsJobs},
 };
@@ -124,7 +124,10 @@ async fn artifact(
         ArtifactPart::Archive => ObjectName::Archive,
         ArtifactPart::Manifest => ObjectName::Manifest,
     };
-    let most = row.job.limits.artifact_bytes.saturating_add(ARCHIVE_OVERHEAD);
+    let most = match part {
+        ArtifactPart::Archive => row.job.limits.artifact_bytes.saturating_add(ARCHIVE_OVERHEAD),
+        ArtifactPart::Manifest => MAX_MANIFEST,
+    };
     let bytes = request.into_body().into_data_stream().map_err(std::io::Error::other);
     state.artifacts.put_stream(&key.object(name), Box::pin(bytes), most).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -140,11 +143,20 @@ async fn finish(
         let view = state.queue.job(job).await?.ok_or_else(|| ApiError::not_found("job", job))?;
         let key = attempt_key(&view, attempt)
             .ok_or_else(|| ApiError::invalid("a plan keeps no artifacts"))?;
-        for name in [ObjectName::Archive, ObjectName::Manifest] {
-            if state.artifacts.head(&key.object(name)).await?.is_none() {
-                state.queue.check_attempt(agent, job, attempt).await?;
-                return Err(ApiError::invalid("store the artifacts before finishing"));
+        let stored = state.artifacts.head(&key.object(ObjectName::Archive)).await?;
+        let manifest = state.artifacts.head(&key.object(ObjectName::Manifest)).await?;
+        let described = match (&stored, manifest) {
+            (Some(archive), Some(_)) => {
+                // What could not be served later is refused now.
+                let manifest = read_manifest(&state, &key).await;
+                manifest.is_ok_and(|manifest| manifest.archive_bytes == archive.bytes)
             }
+            _ => false,
+        };
+        if !described {
+            state.queue.check_attempt(agent, job, attempt).await?;
+            let sentence = "store the artifacts, and the manifest that describes them, first";
+            return Err(ApiError::invalid(sentence));
         }
     }
     state.queue.finish(agent, job, attempt, report).await?;

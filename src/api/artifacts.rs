@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// The largest manifest that is read: a few hundred bytes for each of 100 000 files.
-const MAX_MANIFEST: u64 = 64 << 20;
+pub(super) const MAX_MANIFEST: u64 = 64 << 20;
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
@@ -209,7 +209,10 @@ pub(super) fn attempt_key(job: &Job, number: u32) -> Option<AttemptKey> {
     Some(AttemptKey::new(revision, toolchain, job.summary.id, number))
 }
 
-async fn read_manifest(state: &AppState, key: &AttemptKey) -> Result<Manifest, ApiError> {
+pub(super) async fn read_manifest(
+    state: &AppState,
+    key: &AttemptKey,
+) -> Result<Manifest, ApiError> {
     let key = key.object(ObjectName::Manifest);
     let meta = state.artifacts.head(&key).await?;
     let meta = meta.ok_or_else(|| ApiError::internal(format!("{key} is missing")))?;

@@ -67,7 +67,9 @@ async fn submit(
         (None, Some(commit)) => RefSpec::Commit(commit.clone()),
         (None, None) => RefSpec::Default,
     };
+    let place = state.resolving.acquire().await.map_err(ApiError::internal)?;
     let resolved = state.sources.resolve(&url, &wanted).await?;
+    drop(place);
     // What was resolved tells the agent where to look if the remote gives out no bare commits.
     let found = resolved.refname.as_deref().and_then(|name| name.parse().ok());
     let source = GitSource { url: url.to_string(), reference: git.reference.clone().or(found) };

@@ -4,7 +4,7 @@
 
 use axum::{
     Json,
-    http::{StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
@@ -25,12 +25,14 @@ use crate::{
 pub struct ApiError {
     status: StatusCode,
     body: ErrorBody,
+    /// What a range would have to lie in.
+    range: Option<String>,
 }
 
 impl ApiError {
     fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
         let body = ErrorBody { code: code.to_owned(), message: message.into(), details: None };
-        Self { status, body }
+        Self { status, body, range: None }
     }
 
     fn with(mut self, details: Value) -> Self {
@@ -84,8 +86,9 @@ impl ApiError {
     /// The range lies outside.
     pub(super) fn unsatisfiable(length: u64) -> Self {
         let message = format!("the range lies outside: there are {length} bytes");
-        Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "range", message)
-            .with(json!({"length": length}))
+        let error = Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "range", message)
+            .with(json!({"length": length}));
+        Self { range: Some(format!("bytes */{length}")), ..error }
     }
 
     /// Our fault: logged here, once.
@@ -98,8 +101,14 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        let range = self.range.and_then(|range| HeaderValue::try_from(range).ok());
         let headers = [(header::CACHE_CONTROL, "no-store")];
-        (self.status, headers, Json(ErrorEnvelope { error: self.body })).into_response()
+        let mut response =
+            (self.status, headers, Json(ErrorEnvelope { error: self.body })).into_response();
+        if let Some(range) = range {
+            response.headers_mut().insert(header::CONTENT_RANGE, range);
+        }
+        response
     }
 }
 
@@ -109,7 +118,9 @@ impl From<QueueError> for ApiError {
         match error {
             QueueError::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, "not_found", message),
             QueueError::Invalid(_) => Self::invalid(message),
-            QueueError::Conflict(_) => Self::new(StatusCode::CONFLICT, "conflict", message),
+            QueueError::Conflict(_) | QueueError::Taken => {
+                Self::new(StatusCode::CONFLICT, "conflict", message)
+            }
             QueueError::Stale(error) => error.into(),
             QueueError::LogIncomplete { have, .. } => {
                 Self::new(StatusCode::CONFLICT, "log_incomplete", message).with(json!(have))
@@ -151,6 +162,9 @@ impl From<ArtifactError> for ApiError {
                 tracing::error!(%error, "the artifact repository is full");
                 let message = "the artifact repository is full";
                 Self::new(StatusCode::INSUFFICIENT_STORAGE, "store_full", message)
+            }
+            ArtifactError::Upload(error) => {
+                Self::bad_request(format!("the upload broke off: {error}"))
             }
             error => Self::internal(error),
         }

@@ -52,9 +52,8 @@ async fn events(
     let missed = after > newest || after + 1 < oldest;
     let (out, waiting) = mpsc::channel(WAITING);
     if missed {
-        let resync = sse::Event::default().event("resync").id(newest.to_string()).data("{}");
         // The channel is empty, so there is room.
-        let _ = out.try_send(resync);
+        let _ = out.try_send(resync(newest));
     }
     let after = if missed { newest } else { after };
     tokio::spawn(async move {
@@ -69,6 +68,11 @@ async fn events(
     Ok(sse(ReceiverStream::new(waiting)))
 }
 
+/// Says that events were missed for good.
+fn resync(newest: u64) -> sse::Event {
+    sse::Event::default().event("resync").id(newest.to_string()).data("{}")
+}
+
 async fn pump(state: &AppState, mut after: u64, out: mpsc::Sender<sse::Event>) {
     let mut changes = state.queue.changes();
     loop {
@@ -81,6 +85,15 @@ async fn pump(state: &AppState, mut after: u64, out: mpsc::Sender<sse::Event>) {
             }
         };
         let read = events.len();
+        // Numbers have no holes: what is missing was forgotten before this reader came to it.
+        if events.first().is_some_and(|first| first.id != after + 1) {
+            let Ok((_, newest)) = state.store.event_bounds().await else { return };
+            after = newest;
+            if out.send(resync(newest)).await.is_err() {
+                return;
+            }
+            continue;
+        }
         for event in events {
             after = event.id;
             let data = serde_json::to_string(&event).expect("events serialize");

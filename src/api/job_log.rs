@@ -63,8 +63,12 @@ async fn log(
         return no_attempt(&state, job, query.attempt).await;
     };
     let (length, missing, is_final) = (file.length(), file.missing(), file.is_final());
-    let range = ranged::range(&headers, length)?;
-    let mut response = ranged::response(range, length, |range| Body::from_stream(file.read(range)));
+    let mut response = if file.is_settled() {
+        let range = ranged::range(&headers, length)?;
+        ranged::response(range, length, |range| Body::from_stream(file.read(range)))
+    } else {
+        Body::from_stream(file.read(0..u64::MAX)).into_response()
+    };
     let headers = response.headers_mut();
     // Shown as text by a browser, never as a page: nosniff and the policy are set for all.
     let text = HeaderValue::from_static("text/plain; charset=utf-8");

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -28,6 +29,8 @@ pub struct AppState {
     pub toolchains: Arc<[ToolchainView]>,
     /// The host names this server answers for, without ports.
     pub hosts: Arc<[String]>,
+    /// Places for requests that ask a remote for its refs: each starts a process.
+    pub resolving: Arc<Semaphore>,
     /// Ends streams and long polls when the server stops.
     pub stop: CancellationToken,
 }

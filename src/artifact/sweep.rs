@@ -3,12 +3,15 @@
 //! Only what is older than a given time goes, because an upload comes before its row. What does
 //! not look like ours is left alone.
 
-use std::{path::Path, time::SystemTime};
+use std::{fs::OpenOptions, io::Write as _, path::Path, time::SystemTime};
 
 use futures_util::TryStreamExt;
 
 use super::{ArtifactError, ArtifactStore, Key};
 use crate::model::Timestamp;
+
+/// The file that names the installation a repository belongs to.
+const OWNER: &str = "installation";
 
 /// What a sweep removed.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -22,6 +25,23 @@ pub struct Swept {
 }
 
 impl ArtifactStore {
+    /// Whether the repository belongs to this installation: the first that asks owns it. Another's
+    /// objects are unknown here and must not be swept.
+    pub async fn belongs_to(&self, installation: &str) -> Result<bool, ArtifactError> {
+        let path = self.root.join(OWNER);
+        let installation = installation.to_owned();
+        let belongs = tokio::task::spawn_blocking(move || {
+            match OpenOptions::new().write(true).create_new(true).open(&path) {
+                Ok(mut file) => file.write_all(installation.as_bytes()).map(|()| true),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                    Ok(std::fs::read_to_string(&path)? == installation)
+                }
+                Err(error) => Err(error),
+            }
+        });
+        Ok(belongs.await.map_err(std::io::Error::other)??)
+    }
+
     /// Removes objects older than `older_than` that `is_known` does not know, and staging files
     /// of that age.
     pub async fn sweep(

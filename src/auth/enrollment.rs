@@ -12,11 +12,11 @@ use super::agents::new_token;
 /// The name of the file in the data directory.
 const FILE: &str = "enrollment-token";
 
-/// The enrollment token cannot be used.
+/// A kept secret cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum EnrollmentError {
     /// The file cannot be read or written.
-    #[error("the enrollment token {}: {error}", .path.display())]
+    #[error("the secret in {}: {error}", .path.display())]
     Io {
         /// The file.
         path: PathBuf,
@@ -24,31 +24,45 @@ pub enum EnrollmentError {
         error: io::Error,
     },
     /// Others can read the file.
-    #[error("the enrollment token {} can be read by others: chmod 600 it", .0.display())]
+    #[error("the secret in {} can be read by others: chmod 600 it", .0.display())]
     Exposed(PathBuf),
     /// The file is empty.
-    #[error("the enrollment token {} is empty: remove it to have a new one made", .0.display())]
+    #[error("the secret in {} is empty: remove the file to have a new one made", .0.display())]
     Empty(PathBuf),
 }
 
 /// The token in the data directory; made if there is none yet.
 pub fn enrollment_token(data: &Path) -> Result<String, EnrollmentError> {
-    let path = data.join(FILE);
-    let failed = |error| EnrollmentError::Io { path: path.clone(), error };
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
-        Ok(mut file) => {
-            let token = new_token();
-            file.write_all(token.as_bytes()).map_err(failed)?;
-            return Ok(token);
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(failed(error)),
+    kept_secret(&data.join(FILE))
+}
+
+/// The secret in a file that only its owner can read; made if there is none yet. It appears whole
+/// or not at all, whenever the process dies.
+pub fn kept_secret(path: &Path) -> Result<String, EnrollmentError> {
+    let failed = |error| EnrollmentError::Io { path: path.to_owned(), error };
+    if !path.try_exists().map_err(failed)? {
+        let unfinished = path.with_extension(format!("new-{}", std::process::id()));
+        let made =
+            write_secret(&unfinished).and_then(|()| match fs::hard_link(&unfinished, path) {
+                // Somebody else was faster: theirs counts.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+                linked => linked,
+            });
+        let _ = fs::remove_file(&unfinished);
+        made.map_err(failed)?;
     }
-    if fs::metadata(&path).map_err(failed)?.mode() & 0o077 != 0 {
-        return Err(EnrollmentError::Exposed(path));
+    if fs::metadata(path).map_err(failed)?.mode() & 0o077 != 0 {
+        return Err(EnrollmentError::Exposed(path.to_owned()));
     }
-    let token = fs::read_to_string(&path).map_err(failed)?.trim().to_owned();
-    if token.is_empty() { Err(EnrollmentError::Empty(path)) } else { Ok(token) }
+    let secret = fs::read_to_string(path).map_err(failed)?.trim().to_owned();
+    if secret.is_empty() { Err(EnrollmentError::Empty(path.to_owned())) } else { Ok(secret) }
+}
+
+fn write_secret(path: &Path) -> io::Result<()> {
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(new_token().as_bytes())?;
+    file.sync_all()
 }
 
 #[cfg(test)]

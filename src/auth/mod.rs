@@ -9,4 +9,4 @@ mod agents;
 mod enrollment;
 
 pub use agents::{Auth, AuthError};
-pub use enrollment::{EnrollmentError, enrollment_token};
+pub use enrollment::{EnrollmentError, enrollment_token, kept_secret};

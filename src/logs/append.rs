@@ -71,8 +71,10 @@ impl Logs {
         if in_tail {
             stored.log_tail += length;
             while stored.log_tail > half {
-                let dropped =
-                    self.store.drop_oldest_tail_frame(tx, stored.job, stored.number).await?;
+                let dropped = self
+                    .store
+                    .drop_tail_frame_before(tx, stored.job, stored.number, frame.seq)
+                    .await?;
                 let Some(dropped) = dropped else { break };
                 stored.log_tail = stored.log_tail.saturating_sub(dropped);
             }

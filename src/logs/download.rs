@@ -71,6 +71,12 @@ impl LogFile {
         self.length
     }
 
+    /// Whether what is stored of it stays: while an attempt runs beyond the bound, frames of the tail
+    /// still fall out, and neither a length nor a range would mean anything.
+    pub fn is_settled(&self) -> bool {
+        self.is_final() || self.row.log_tail == 0
+    }
+
     /// Whether it is complete and will not change.
     pub fn is_final(&self) -> bool {
         self.row.end.is_some()

@@ -118,21 +118,26 @@ impl Follower<'_> {
                 });
                 return Ok(self.tell(&end).await?);
             }
-            self.live().await?;
+            self.live(&row.state).await?;
         }
     }
 
     /// Passes live frames on while they continue where this follower stands; returns when it has to
     /// look at the store again.
-    async fn live(&mut self) -> Result<(), Gone> {
+    async fn live(&mut self, state: &JobState) -> Result<(), Stopped> {
         loop {
             let frame = tokio::select! {
                 frame = self.live.recv() => frame,
                 changed = self.changes.changed() => {
                     if changed.is_err() {
                         tokio::time::sleep(LOOK_AGAIN).await;
+                        return Ok(());
                     }
-                    return Ok(());
+                    // Mostly other jobs changed.
+                    match self.logs.store.job(self.job).await? {
+                        Some(row) if is_same_attempt(state, &row.state) => continue,
+                        _ => return Ok(()),
+                    }
                 }
                 () = tokio::time::sleep(LOOK_AGAIN) => return Ok(()),
             };
@@ -215,6 +220,15 @@ impl Follower<'_> {
 
     async fn send(&mut self, followed: Followed) -> Result<(), Gone> {
         self.out.send(followed).await.map_err(|_| Gone)
+    }
+}
+
+/// Whether two states of a job differ in nothing that a follower is told.
+fn is_same_attempt(one: &JobState, other: &JobState) -> bool {
+    match (one, other) {
+        (JobState::Running(one), JobState::Running(other)) => one.attempt == other.attempt,
+        (JobState::Queued(one), JobState::Queued(other)) => one.attempts == other.attempts,
+        _ => false,
     }
 }
 

@@ -3,10 +3,10 @@
 //! First the object, then the row that says it is there, then the frames go. A crash in between
 //! leaves frames that are sealed again under the same key, or frames that nobody needs.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{LogError, Logs, seal::Sealer};
@@ -18,6 +18,9 @@ use crate::{
 /// How often ended attempts are looked for though nothing woke the sealer.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
+/// How long a log that could not be sealed is left alone.
+const TRY_AGAIN: Duration = Duration::from_mins(5);
+
 /// Logs that are sealed one after the other before looking again.
 const BATCH: u32 = 32;
 
@@ -25,18 +28,39 @@ const BATCH: u32 = 32;
 const MAX_OBJECT: u64 = 4 << 30;
 
 impl Logs {
-    /// Seals logs until it is told to stop.
+    /// Seals logs until it is told to stop. One that cannot be sealed holds nothing else up: it is
+    /// tried again after a while.
     pub async fn run(&self, mut changes: watch::Receiver<u64>, stop: CancellationToken) {
+        let mut failed: HashMap<UnsealedLog, Instant> = HashMap::new();
         loop {
             changes.mark_unchanged();
-            let more = match self.seal_ended().await {
-                Ok(sealed) => sealed == BATCH as usize,
+            failed.retain(|_, since| since.elapsed() < TRY_AGAIN);
+            let limit = BATCH.saturating_add(u32::try_from(failed.len()).unwrap_or(u32::MAX));
+            let ended = match self.store.unsealed_logs(limit).await {
+                Ok(ended) => ended,
                 Err(error) => {
-                    tracing::error!(%error, "sealing logs failed; trying again");
-                    false
+                    tracing::error!(%error, "looking for logs to seal failed; trying again");
+                    Vec::new()
                 }
             };
-            if more {
+            let mut sealed = 0;
+            for log in ended.into_iter().filter(|log| !failed.contains_key(log)).collect::<Vec<_>>()
+            {
+                if stop.is_cancelled() {
+                    return;
+                }
+                match self.seal(log).await {
+                    Ok(()) => sealed += 1,
+                    Err(error) => {
+                        tracing::error!(
+                            job.id = %log.job, job.attempt = log.attempt, %error,
+                            "a log could not be sealed; it stays in the database for now"
+                        );
+                        failed.insert(log, Instant::now());
+                    }
+                }
+            }
+            if sealed > 0 {
                 continue;
             }
             tokio::select! {
@@ -45,15 +69,6 @@ impl Logs {
                 () = tokio::time::sleep(LOOK_AGAIN) => {}
             }
         }
-    }
-
-    /// Seals logs of ended attempts; answers how many.
-    pub async fn seal_ended(&self) -> Result<usize, LogError> {
-        let ended = self.store.unsealed_logs(BATCH).await?;
-        for log in &ended {
-            self.seal(*log).await?;
-        }
-        Ok(ended.len())
     }
 
     async fn seal(&self, log: UnsealedLog) -> Result<(), LogError> {

@@ -1,13 +1,6 @@
 //! `kiln agent`, and the agent inside `kiln serve`: the machine's engine, images and sources.
 
-use std::{
-    fs,
-    io::Write as _,
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{fs, os::unix::fs::DirBuilderExt as _, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::setup::{self, Setup};
 use crate::{
     agent::{self as agents, Deps, Machine, random_nonce},
+    auth::kept_secret,
     cli::AgentArgs,
     config::SeccompProfile,
     images::Images,
@@ -36,6 +30,7 @@ pub async fn agent(server: String, args: AgentArgs) -> anyhow::Result<()> {
     settings.workers = args.workers.or(settings.workers);
     let token_file = args.token_file.or(settings.enrollment_token_file.take());
     setup::init_log(&setup.settings.server)?;
+    setup::make_data(&setup.data)?;
     let enrollment = match token_file {
         None => None,
         Some(path) => {
@@ -126,19 +121,7 @@ async fn deps(
 
 /// What tells this agent's containers from everybody else's, the same after a restart.
 fn instance(directory: &Path) -> anyhow::Result<String> {
-    let path = directory.join("instance");
-    let failed = || format!("the agent's identity {}", path.display());
-    match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
-        Ok(mut file) => {
-            let id = random_nonce();
-            file.write_all(id.as_bytes()).with_context(failed)?;
-            Ok(id)
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            Ok(fs::read_to_string(&path).with_context(failed)?.trim().to_owned())
-        }
-        Err(error) => Err(error).with_context(failed),
-    }
+    Ok(kept_secret(&directory.join("instance"))?)
 }
 
 fn host_name() -> String {

@@ -24,6 +24,9 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let listener = server::listen(setup.settings.server.listen).await?;
     let address = format!("http://{}", listener.local_addr()?);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    setup::make_data(&setup.data)?;
+    // Each follower has a connection, each connection a descriptor.
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
     let sources = Sources::new(setup.settings.source.clone(), &setup.data)?;
     let server = Server::open(&setup.settings, &setup.data, Arc::clone(&clock), sources).await?;
     tracing::info!("kiln serves at {address} from {}; API at {address}/docs", setup.data.display());
@@ -42,13 +45,23 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         tracing::info!(agent.name = %name, "starting the embedded agent");
         agent::run(&setup, Some(enrollment), clock, agent_stop.clone()).await
     };
-    let agent = agent.await;
-    if let Err(error) = &agent {
-        tracing::error!("the embedded agent failed: {error:#}");
-        stop.cancelled().await;
-    }
-    serving.cancel();
-    server.await??;
+    let watching = stop.clone();
+    let server = async move {
+        let ended = server.await;
+        // A server that ended by itself takes its agent along.
+        watching.cancel();
+        ended
+    };
+    let agent = async {
+        let ended = agent.await;
+        if let Err(error) = &ended {
+            tracing::error!("the embedded agent failed: {error:#}");
+            stop.cancelled().await;
+        }
+        serving.cancel();
+    };
+    let (ended, ()) = tokio::join!(server, agent);
+    ended??;
     tracing::info!("stopped");
     Ok(())
 }

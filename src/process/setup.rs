@@ -1,7 +1,9 @@
 //! What every process does first: settings, data directory, logging, signals.
 
 use std::{
+    fs::DirBuilder,
     io::IsTerminal as _,
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
 
@@ -36,6 +38,15 @@ pub(super) fn read(config: Option<&Path>, data: Option<&Path>) -> anyhow::Result
         .or_else(|| in_data.is_file().then_some(in_data));
     let settings = Settings::load(config.as_deref(), &environment)?;
     Ok(Setup { settings, data })
+}
+
+/// Makes the data directory, readable by its owner only.
+pub(super) fn make_data(data: &Path) -> anyhow::Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data)
+        .with_context(|| format!("the data directory {}", data.display()))
 }
 
 /// Where data is kept if nobody says: the system's place for root, the user's for others.

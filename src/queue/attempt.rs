@@ -20,7 +20,8 @@ impl Queue {
     ) -> Result<RenewAnswer, QueueError> {
         let mut changes = self.changes();
         let wait = Duration::from_millis(request.wait_ms).min(self.settings.longest_wait);
-        let deadline = Instant::now() + wait;
+        let began = Instant::now();
+        let deadline = began + wait;
         let mut change = self.change().await?;
         let row = change.job(job).await?;
         let lease = self.settings.lease;
@@ -37,7 +38,8 @@ impl Queue {
             let row = row.ok_or_else(|| QueueError::not_found("job", job))?;
             cancel = self.running(&row, agent, attempt)?;
         }
-        Ok(RenewAnswer { lease_ms: millis(lease), cancel })
+        // Counted from the renewal, which is as long ago as this call has waited.
+        Ok(RenewAnswer { lease_ms: millis(lease.saturating_sub(began.elapsed())), cancel })
     }
 
     /// Whether the job is to be cancelled; an error unless this attempt has it.

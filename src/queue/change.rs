@@ -2,9 +2,9 @@
 
 use super::{Queue, QueueError, settle};
 use crate::{
-    model::{JobId, JobState, Timestamp, Verdict},
+    model::{JobId, JobState, StateName, Timestamp, Verdict},
     protocol::EventKind,
-    store::{AttemptEnd, JobRow, Store, Tx},
+    store::{AttemptEnd, JobRow, NewJob, Store, Tx},
 };
 
 /// An open transaction of the queue.
@@ -30,6 +30,22 @@ impl Change<'_> {
     pub(super) async fn job(&mut self, id: JobId) -> Result<JobRow, QueueError> {
         let job = self.queue.store.job_in(&mut self.tx, id).await?;
         job.ok_or_else(|| QueueError::not_found("job", id))
+    }
+
+    /// Writes a new job and tells of it; the build is settled by the caller.
+    pub(super) async fn insert_job(&mut self, job: &NewJob) -> Result<(), QueueError> {
+        let store = &self.queue.store;
+        store.insert_job(&mut self.tx, job).await?;
+        let event = EventKind::Job {
+            job: job.id,
+            build: job.build,
+            toolchain: job.toolchain.clone(),
+            state: StateName::Queued,
+            attempt: 0,
+            outcome: None,
+        };
+        store.insert_event(&mut self.tx, self.now, &event).await?;
+        Ok(())
     }
 
     /// Writes a job's new state, tells of it, and sees what it means for the build.

@@ -4,9 +4,9 @@ use tokio::time::{Duration, Instant, timeout_at};
 
 use super::{Queue, QueueError};
 use crate::{
-    model::{AgentId, JobState, ToolchainName},
+    model::{AgentId, JobState, StateName, ToolchainName},
     protocol::{ClaimRequest, Claimed, ClaimedSource, JobKind, Work},
-    store::JobRow,
+    store::{JobRow, StoreError},
 };
 
 /// How often a waiting claim looks even if nothing woke it: jobs whose delay is over wake nobody.
@@ -25,11 +25,14 @@ impl Queue {
         let mut change = self.change().await?;
         let (tx, now) = (&mut change.tx, change.now);
         self.store.set_agent_status(tx, agent, &request.status, now).await?;
-        change.commit().await?;
-        changes.mark_unchanged();
+        // No news that anybody waits for.
+        change.tx.commit().await.map_err(StoreError::from)?;
         loop {
-            if let Some(claimed) = self.try_claim(agent, request).await? {
-                return Ok(Some(claimed));
+            match self.try_claim(agent, request).await {
+                Ok(None) => {}
+                // Somebody else was faster; there may be more.
+                Err(QueueError::Taken) => continue,
+                claimed => return claimed,
             }
             let next_look = deadline.min(Instant::now() + LOOK_AGAIN);
             // Either something changed or it is time to look anyway.
@@ -45,17 +48,22 @@ impl Queue {
         agent: AgentId,
         request: &ClaimRequest,
     ) -> Result<Option<Claimed>, QueueError> {
-        let mut change = self.change().await?;
-        if let Some(row) = self.store.job_of_claim(&mut change.tx, agent, request.claim).await? {
-            return self.claimed(change, row).await.map(Some);
+        if let Some(claimed) = self.claimed_before(agent, request).await? {
+            return Ok(Some(claimed));
         }
         let toolchains: Vec<ToolchainName> =
             request.status.toolchains.iter().map(|have| have.name.clone()).collect();
-        let now = change.now;
-        let Some(mut row) = self.store.next_claimable(&mut change.tx, &toolchains, now).await?
-        else {
+        // Looked for without the writer's lock, since mostly there is nothing; what is found may be
+        // gone a moment later, and then the next look finds another.
+        let Some(id) = self.store.next_claimable(&toolchains, self.clock.now()).await? else {
             return Ok(None);
         };
+        let mut change = self.change().await?;
+        let now = change.now;
+        let mut row = change.job(id).await?;
+        if row.state.name() != StateName::Queued {
+            return Err(QueueError::Taken);
+        }
         let running = row.state.claim(agent, request.claim, now, self.settings.lease)?;
         let number = running.attempt.number;
         row.state = JobState::Running(running);
@@ -70,12 +78,25 @@ impl Queue {
         Ok(Some(claimed))
     }
 
-    async fn claimed(
+    /// The job this claim has got before, with a new lease.
+    async fn claimed_before(
         &self,
-        mut change: super::change::Change<'_>,
-        row: JobRow,
-    ) -> Result<Claimed, QueueError> {
-        self.claimed_of(&mut change, &row).await
+        agent: AgentId,
+        request: &ClaimRequest,
+    ) -> Result<Option<Claimed>, QueueError> {
+        if !self.store.is_claimed(agent, request.claim).await? {
+            return Ok(None);
+        }
+        let mut change = self.change().await?;
+        let found = self.store.job_of_claim(&mut change.tx, agent, request.claim).await?;
+        let Some(mut row) = found else { return Ok(None) };
+        let fence = (super::change::attempts(&row.state), agent);
+        let running = row.state.renew(fence, change.now, self.settings.lease)?;
+        row.state = JobState::Running(running);
+        self.store.set_job_state(&mut change.tx, row.job.id, &row.state).await?;
+        let claimed = self.claimed_of(&mut change, &row).await?;
+        change.tx.commit().await.map_err(StoreError::from)?;
+        Ok(Some(claimed))
     }
 
     async fn claimed_of(

@@ -23,6 +23,9 @@ pub enum QueueError {
     /// The request cannot be done in the state things are in.
     #[error("{0}")]
     Conflict(String),
+    /// Another claim was faster.
+    #[error("another agent has just taken this job")]
+    Taken,
     /// The message comes from an attempt that no longer has the job.
     #[error(transparent)]
     Stale(#[from] TransitionError),

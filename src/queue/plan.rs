@@ -48,7 +48,7 @@ impl Queue {
                 priority: plan.job.priority,
                 created_at: change.now,
             };
-            self.store.insert_job(&mut change.tx, &job).await?;
+            change.insert_job(&job).await?;
         }
         Ok(Ok(()))
     }

@@ -78,7 +78,7 @@ impl Queue {
             created_at: change.now,
             ..row.job.clone()
         };
-        self.store.insert_job(&mut change.tx, &job).await?;
+        change.insert_job(&job).await?;
         self.store.mark_retried(&mut change.tx, id).await?;
         Ok(job.id)
     }

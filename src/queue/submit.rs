@@ -114,10 +114,10 @@ impl Queue {
             created_at: now,
         };
         self.store.insert_build(&mut change.tx, &build).await?;
-        self.store.insert_job(&mut change.tx, &plan).await?;
         let event =
             EventKind::Build { build: build.id, state: BuildState::Planning, outcome: None };
         self.store.insert_event(&mut change.tx, now, &event).await?;
+        change.insert_job(&plan).await?;
         change.commit().await?;
         tracing::info!(build.id = %build.id, build.commit = %build.commit, "build submitted");
         Ok(build.id)

@@ -9,15 +9,14 @@ use crate::{
         AgentView, AttemptView, Build, BuildFilter, CommitArtifacts, CommitJob, CommitView,
         DEFAULT_PAGE, Job, JobKind, JobSummary, MAX_PAGE, Page,
     },
-    store::{AttemptRow, BuildRow, JobRow},
+    store::{AttemptRow, JobRow},
 };
 
 impl Queue {
     /// A build with its plan and jobs.
     pub async fn build(&self, id: BuildId) -> Result<Option<Build>, QueueError> {
-        let Some(row) = self.store.build(id).await? else { return Ok(None) };
         let online = self.toolchains_online().await?;
-        Ok(Some(self.build_view(row, &online).await?))
+        self.build_view(id, &online).await
     }
 
     /// A page of builds.
@@ -42,7 +41,7 @@ impl Queue {
         let online = self.toolchains_online().await?;
         let mut items = Vec::with_capacity(rows.len());
         for row in rows {
-            items.push(self.build_view(row, &online).await?);
+            items.extend(self.build_view(row.id, &online).await?);
         }
         Ok(Page { items, next })
     }
@@ -116,15 +115,18 @@ impl Queue {
 
     async fn build_view(
         &self,
-        row: BuildRow,
+        id: BuildId,
         online: &BTreeSet<ToolchainName>,
-    ) -> Result<Build, QueueError> {
+    ) -> Result<Option<Build>, QueueError> {
+        // Read at one moment, or a build could have jobs and still be planning.
+        let mut tx = self.store.snapshot().await?;
+        let Some(row) = self.store.build_in(&mut tx, id).await? else { return Ok(None) };
         let mut plan = None;
         let mut jobs = Vec::new();
-        for job in self.store.jobs_of(row.id).await? {
+        for job in self.store.jobs_of_in(&mut tx, id).await? {
             let newest = match attempts(&job.state) {
                 0 => None,
-                number => self.store.attempt(job.job.id, number).await?,
+                number => self.store.attempt_in(&mut tx, job.job.id, number).await?,
             };
             let summary = self.summary(&job, newest.as_ref(), online);
             match job.job.kind {
@@ -134,7 +136,7 @@ impl Queue {
                 JobKind::Leg => jobs.push(summary),
             }
         }
-        Ok(Build {
+        Ok(Some(Build {
             id: row.id,
             source: row.source,
             commit: row.commit,
@@ -154,7 +156,7 @@ impl Queue {
             labels: row.labels,
             plan: plan.ok_or_else(|| QueueError::not_found("plan of build", row.id))?,
             jobs,
-        })
+        }))
     }
 
     fn summary(

@@ -3,7 +3,7 @@
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io,
-    os::unix::fs::DirBuilderExt as _,
+    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
     path::Path,
 };
 
@@ -11,6 +11,8 @@ use std::{
 /// long as the answer lives.
 pub(super) fn lock(data: &Path) -> io::Result<File> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data)?;
+    // Sources of private repositories, logs and tokens are in there: nobody else's business.
+    std::fs::set_permissions(data, std::fs::Permissions::from_mode(0o700))?;
     let file =
         OpenOptions::new().write(true).create(true).truncate(false).open(data.join("lock"))?;
     match file.try_lock() {

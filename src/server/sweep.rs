@@ -1,11 +1,11 @@
 //! Objects that nobody knows: left by attempts that died between storing and telling.
 
-use std::{collections::HashSet, time::Duration};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    artifact::ArtifactStore,
+    artifact::{ArtifactStore, Key, ObjectName},
     model::{Clock, Timestamp},
     store::Store,
 };
@@ -28,19 +28,34 @@ pub(super) async fn run(
             () = stop.cancelled() => return,
             () = tokio::time::sleep(INTERVAL) => {}
         }
-        if let Err(error) = sweep(&artifacts, &store, clock.now()).await {
+        let swept = tokio::select! {
+            () = stop.cancelled() => return,
+            swept = sweep(&artifacts, &store, clock.now()) => swept,
+        };
+        if let Err(error) = swept {
             tracing::error!(%error, "sweeping the artifact repository failed; trying again later");
         }
     }
 }
 
 async fn sweep(artifacts: &ArtifactStore, store: &Store, now: Timestamp) -> anyhow::Result<()> {
-    let attempts: HashSet<_> = store.all_attempts().await?.into_iter().collect();
+    if !artifacts.belongs_to(&store.installation().await?).await? {
+        tracing::warn!(
+            "the artifact repository belongs to another installation of kiln: nothing is swept there"
+        );
+        return Ok(());
+    }
+    let attempts = store.all_attempts().await?;
     let grace = i64::try_from(GRACE.as_millis()).expect("a day fits into 64 bits");
     let before = Timestamp::from_millis(now.as_millis() - grace);
-    let swept = artifacts
-        .sweep(|key| attempts.contains(&(key.attempt.job, key.attempt.attempt)), before)
-        .await?;
+    let is_known = |key: &Key| {
+        let attempt = attempts.get(&(key.attempt.job, key.attempt.attempt));
+        match key.name {
+            ObjectName::Log => attempt.is_some(),
+            ObjectName::Archive | ObjectName::Manifest => attempt.is_some_and(|keeps| *keeps),
+        }
+    };
+    let swept = artifacts.sweep(is_known, before).await?;
     if swept.objects + swept.staged > 0 {
         tracing::info!(
             objects = swept.objects,

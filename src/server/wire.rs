@@ -3,11 +3,12 @@
 use std::{
     fs::File,
     io,
+    net::IpAddr,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{ListenError, http, lock, sweep};
@@ -27,6 +28,10 @@ use crate::{
 
 /// The names by which this machine reaches itself.
 const LOOPBACK_HOSTS: [&str; 3] = ["127.0.0.1", "localhost", "[::1]"];
+
+/// Remotes that are asked for their refs at one time; others wait. Each takes a process for up to
+/// twenty seconds.
+const RESOLVING: usize = 8;
 
 /// The server cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +62,9 @@ pub enum ServeError {
     /// A bound makes no sense.
     #[error(transparent)]
     Limit(#[from] LimitError),
+    /// A part of it panicked.
+    #[error("a part of the server panicked; the log says where")]
+    Panicked,
     /// The queue failed.
     #[error(transparent)]
     Queue(#[from] QueueError),
@@ -104,6 +112,7 @@ impl Server {
             sources,
             toolchains: toolchain_views(&catalogue),
             hosts: LOOPBACK_HOSTS.map(str::to_owned).into(),
+            resolving: Arc::new(Semaphore::new(RESOLVING)),
             stop: CancellationToken::new(),
             store,
         };
@@ -123,23 +132,43 @@ impl Server {
     ) -> Result<(), ServeError> {
         let Self { mut state, clock, _lock: lock, .. } = self;
         state.stop = stop.clone();
+        // The address it listens on is a name of this machine, too.
+        let own = match listener.local_addr().map(|address| address.ip()) {
+            Ok(IpAddr::V6(ip)) => format!("[{ip}]"),
+            Ok(IpAddr::V4(ip)) => ip.to_string(),
+            Err(_) => String::new(),
+        };
+        state.hosts = state.hosts.iter().cloned().chain([own]).collect();
         let mut tasks = JoinSet::new();
         let (queue, token) = (state.queue.clone(), stop.clone());
-        tasks.spawn(async move {
-            if let Err(error) = queue.run(token).await {
-                tracing::error!(%error, "the queue's upkeep could not start");
-            }
-        });
+        tasks.spawn(async move { queue.run(token).await });
         let (logs, changes, token) = (state.logs.clone(), state.queue.changes(), stop.clone());
-        tasks.spawn(async move { logs.run(changes, token).await });
-        let (artifacts, store) = (state.artifacts.clone(), state.store.clone());
-        tasks.spawn(sweep::run(artifacts, store, clock, stop.clone()));
+        tasks.spawn(async move {
+            logs.run(changes, token).await;
+            Ok(())
+        });
+        let (artifacts, store, token) =
+            (state.artifacts.clone(), state.store.clone(), stop.clone());
+        tasks.spawn(async move {
+            sweep::run(artifacts, store, clock, token).await;
+            Ok(())
+        });
         let store = state.store.clone();
-        http::serve(listener, api::router(state), stop).await;
-        while tasks.join_next().await.is_some() {}
+        let watch = stop.clone();
+        // A server without its upkeep would look alive and let jobs rot: it ends instead.
+        let upkeep = async move {
+            let mut result = Ok(());
+            while let Some(ended) = tasks.join_next().await {
+                let ended = ended.map_err(|_| ServeError::Panicked).and_then(|end| Ok(end?));
+                result = result.and(ended);
+                watch.cancel();
+            }
+            result
+        };
+        let ((), result) = tokio::join!(http::serve(listener, api::router(state), stop), upkeep);
         store.close().await;
         drop(lock);
-        Ok(())
+        result
     }
 }
 

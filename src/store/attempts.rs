@@ -1,5 +1,7 @@
 //! Attempts: one row a try at a job, with what it ran in, its steps, and how far its log reaches.
 
+use std::collections::HashMap;
+
 use sqlx::FromRow;
 
 use super::{
@@ -65,7 +67,7 @@ pub struct AttemptEnd<'a> {
 }
 
 /// An attempt that has ended and whose log is still in the database.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct UnsealedLog {
     /// The job.
     pub job: JobId,
@@ -298,15 +300,18 @@ impl Store {
         Ok(())
     }
 
-    /// Every attempt there is, as job and number: objects of others in the artifact store are swept.
-    pub async fn all_attempts(&self) -> Result<Vec<(JobId, u32)>, StoreError> {
-        let query = sqlx::query_as::<_, (String, i64)>("SELECT job_id, number FROM attempts");
+    /// Every attempt there is, as job and number, with whether its artifacts count: they do while it
+    /// runs and when it kept them. Objects of others in the artifact store are swept.
+    pub async fn all_attempts(&self) -> Result<HashMap<(JobId, u32), bool>, StoreError> {
+        let query = sqlx::query_as::<_, (String, i64, bool)>(
+            "SELECT job_id, number, finished_at IS NULL OR artifacts IS NOT NULL FROM attempts",
+        );
         let rows = query.fetch_all(&self.reader).await?;
         rows.iter()
-            .map(|(job, number)| {
+            .map(|(job, number, keeps)| {
                 let number = u32::try_from(*number)
                     .map_err(|error| StoreError::inconsistent(TABLE, job, error))?;
-                Ok((column(TABLE, job, job)?, number))
+                Ok(((column(TABLE, job, job)?, number), *keeps))
             })
             .collect()
     }

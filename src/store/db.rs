@@ -57,6 +57,11 @@ impl Store {
         Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
     }
 
+    /// Begins to read: everything in it is as it was at one moment.
+    pub async fn snapshot(&self) -> Result<Tx, StoreError> {
+        Ok(self.reader.begin().await?)
+    }
+
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
         sqlx::query("SELECT 1").execute(&self.reader).await?;

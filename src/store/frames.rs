@@ -69,20 +69,26 @@ impl Store {
         Ok(())
     }
 
-    /// Removes the oldest data frame of the tail and answers its length; `None` if there is none.
-    pub async fn drop_oldest_tail_frame(
+    /// Removes the oldest data frame of the tail before number `seq` and answers its length; `None`
+    /// if there is none.
+    pub async fn drop_tail_frame_before(
         &self,
         tx: &mut Tx,
         job: JobId,
         attempt: u32,
+        seq: u64,
     ) -> Result<Option<u64>, StoreError> {
         let query = sqlx::query_scalar::<_, i64>(
             "DELETE FROM log_frames WHERE job_id = $1 AND attempt = $2 AND seq = \
              (SELECT MIN(seq) FROM log_frames WHERE job_id = $1 AND attempt = $2 AND tail \
-             AND length > 0) RETURNING length",
+             AND length > 0 AND seq < $3) RETURNING length",
         );
-        let length =
-            query.bind(job.to_string()).bind(i64::from(attempt)).fetch_optional(&mut **tx).await?;
+        let length = query
+            .bind(job.to_string())
+            .bind(i64::from(attempt))
+            .bind(int(seq))
+            .fetch_optional(&mut **tx)
+            .await?;
         Ok(length.map(uint))
     }
 

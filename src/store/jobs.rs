@@ -359,25 +359,40 @@ impl Store {
         flat.map(JobRow::try_from).transpose()
     }
 
+    /// Whether a running job came from this claim.
+    pub async fn is_claimed(&self, agent: AgentId, claim: ClaimId) -> Result<bool, StoreError> {
+        let query = sqlx::query_scalar::<_, i64>(
+            "SELECT COUNT(*) FROM jobs WHERE claim_id = $1 AND agent_id = $2 AND state = 'running'",
+        );
+        let query = query.bind(claim.to_string()).bind(agent.to_string());
+        Ok(query.fetch_one(&self.reader).await? > 0)
+    }
+
     /// The job that is to be given out next to an agent that has these toolchains: plans first,
     /// since nothing of a build can begin before them, then by priority and age.
     pub async fn next_claimable(
         &self,
-        tx: &mut Tx,
         toolchains: &[ToolchainName],
         now: Timestamp,
-    ) -> Result<Option<JobRow>, StoreError> {
-        let query = sqlx::query_as::<_, Flat>(
-            "SELECT * FROM jobs WHERE state = 'queued' AND not_before <= $1 \
-             AND (kind = 'plan' OR toolchain IN (SELECT value FROM json_each($2))) \
-             ORDER BY kind = 'leg', priority DESC, id LIMIT 1",
+    ) -> Result<Option<JobId>, StoreError> {
+        let plan = sqlx::query_scalar::<_, String>(
+            "SELECT id FROM jobs WHERE state = 'queued' AND kind = 'plan' AND not_before <= $1 \
+             ORDER BY priority DESC, id LIMIT 1",
         );
-        let flat = query
-            .bind(now.as_millis())
-            .bind(to_json(&toolchains))
-            .fetch_optional(&mut **tx)
-            .await?;
-        flat.map(JobRow::try_from).transpose()
+        let mut id = plan.bind(now.as_millis()).fetch_optional(&self.reader).await?;
+        if id.is_none() {
+            let leg = sqlx::query_scalar::<_, String>(
+                "SELECT id FROM jobs WHERE state = 'queued' AND kind = 'leg' AND not_before <= $1 \
+                 AND toolchain IN (SELECT value FROM json_each($2)) \
+                 ORDER BY priority DESC, id LIMIT 1",
+            );
+            id = leg
+                .bind(now.as_millis())
+                .bind(to_json(&toolchains))
+                .fetch_optional(&self.reader)
+                .await?;
+        }
+        id.map(|id| column(TABLE, &id, &id)).transpose()
     }
 
     /// The jobs an agent has now.
