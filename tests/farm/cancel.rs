@@ -2,12 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use kiln::model::{Cause, Outcome};
+use kiln::{
+    model::{Cause, Outcome},
+    protocol::BuildFilter,
+};
 
 use super::{
     program::eventually,
     support::scenarios,
-    world::{newest, with_farm},
+    world::{Plan, newest, with_farm, with_plan},
 };
 
 /// Two seconds are promised; the rest is for the program that asks, and for tests beside this one.
@@ -43,14 +46,14 @@ fn whoever_follows_a_cancelled_build_is_told() {
     let repo = scenarios::repo("never-ends");
     with_farm(|farm| {
         let follower = farm.start(["build", &repo.url(), "-t", "gcc:14", "--timeout", "2m"]);
-        let id = eventually(Duration::from_secs(60), || {
-            let builds = farm.ask(|rest| async move { rest.builds(&Default::default()).await });
+        let id = eventually(Duration::from_mins(1), || {
+            let builds = farm.ask(|rest| async move { rest.builds(&BuildFilter::default()).await });
             builds.items.first().map(|build| build.id)
         });
         let id = id.expect("the build is there");
         farm.wrote(id, "tick 3");
         farm.kiln(["cancel", &id.to_string()]).exits(0);
-        let said = follower.end(Duration::from_secs(60)).exits(1).text();
+        let said = follower.end(Duration::from_mins(1)).exits(1).text();
         assert!(said.contains("cancelled"), "{said}");
     });
 }
@@ -58,8 +61,8 @@ fn whoever_follows_a_cancelled_build_is_told() {
 #[test]
 fn a_build_that_waits_can_be_cancelled() {
     let repo = scenarios::repo("takes-its-time");
-    let plan = super::world::Plan { env: &[("KILN_AGENT_WORKERS", "1")], ..Default::default() };
-    super::world::with_plan(plan, |farm| {
+    let plan = Plan { env: &[("KILN_AGENT_WORKERS", "1")], ..Plan::default() };
+    with_plan(plan, |farm| {
         let first = farm.submit(&[&repo.url(), "-t", "gcc:14"]);
         farm.wrote(first, "tick 1");
         let second = farm.submit(&[&repo.url(), "-t", "clang:19"]);

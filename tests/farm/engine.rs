@@ -5,7 +5,7 @@ use std::{fs, path::Path, time::Duration};
 
 use super::program::{Ran, command, run};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn docker(arguments: &[&str], input: Vec<u8>) -> Ran {
     run(command("docker").args(arguments), input, PATIENCE)
@@ -30,6 +30,12 @@ pub(crate) fn left(instance: &str) -> Vec<String> {
     let mut left = lines(&["ps", "--all", "--filter", &label, "--format", "{{.Names}}"]);
     left.extend(lines(&["volume", "ls", "--filter", &label, "--format", "{{.Name}}"]));
     left
+}
+
+/// Makes a volume as if an attempt had left it.
+pub(crate) fn leave_volume(instance: &str) {
+    let label = format!("kiln.instance={instance}");
+    docker(&["volume", "create", "--label", &label], Vec::new()).exits(0);
 }
 
 /// Removes all of it, so that a test that failed does not disturb the next.

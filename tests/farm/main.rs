@@ -14,6 +14,7 @@ mod world;
 
 mod cancel;
 mod crashes;
+mod guard;
 mod projects;
 mod scenarios;
 mod sizes;

@@ -137,7 +137,7 @@ impl Service {
     /// bytes.
     #[track_caller]
     pub(crate) fn logged<T>(&mut self, skip: usize, read: impl Fn(&str) -> Option<T>) -> T {
-        let found = eventually(Duration::from_secs(60), || {
+        let found = eventually(Duration::from_mins(1), || {
             if let Some(status) = self.child.try_wait().unwrap() {
                 panic!("it ended with {status}:\n{}", self.log());
             }

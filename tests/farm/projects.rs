@@ -52,6 +52,7 @@ fn check(package: &str, toolchains: &[&str]) {
     });
 }
 
+#[expect(clippy::print_stdout, reason = "shown with the test's output")]
 fn record(project: &Project, times: &str) {
     print!("{times}");
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("farm-times");

@@ -24,7 +24,7 @@ use super::{
 };
 
 /// How long a command may take: the slowest project, on a machine that does other things.
-const PATIENCE: Duration = Duration::from_secs(420);
+const PATIENCE: Duration = Duration::from_mins(7);
 /// How long it takes until an attempt's containers are gone after its end was told.
 const CLEANUP: Duration = Duration::from_secs(10);
 
@@ -55,6 +55,7 @@ pub(crate) fn with_farm(test: impl FnOnce(&Farm)) {
     with_plan(Plan::default(), test);
 }
 
+#[expect(clippy::print_stderr, reason = "shown when the test fails")]
 pub(crate) fn with_plan(plan: Plan, test: impl FnOnce(&Farm)) {
     let farm = Farm::new(plan);
     let result = catch_unwind(AssertUnwindSafe(|| {
@@ -251,8 +252,13 @@ impl Farm {
         assert!(clean.is_some(), "containers or volumes are left: {:?}", look());
     }
 
+    /// The server's process group.
+    pub(crate) fn server_group(&self) -> i32 {
+        i32::try_from(self.server.borrow().as_ref().expect("it runs").id()).unwrap()
+    }
+
     /// What tells the containers of this farm's agents from others.
-    fn instances(&self) -> Vec<String> {
+    pub(crate) fn instances(&self) -> Vec<String> {
         let folders = fs::read_dir(self.folder.path()).unwrap();
         let files = folders.map(|folder| folder.unwrap().path().join("agent/instance"));
         files.filter_map(|file| fs::read_to_string(file).ok()).collect()
