@@ -4,7 +4,7 @@ use tokio::time::{Duration, Instant, timeout_at};
 
 use super::{Queue, QueueError};
 use crate::{
-    model::{AgentId, JobState, StateName, ToolchainName},
+    model::{AgentId, JobState, ToolchainName},
     protocol::{ClaimRequest, Claimed, ClaimedSource, JobKind, Work},
     store::{JobRow, StoreError},
 };
@@ -60,11 +60,13 @@ impl Queue {
         };
         let mut change = self.change().await?;
         let now = change.now;
-        let mut row = change.job(id).await?;
-        if row.state.name() != StateName::Queued {
+        // The same claim may be asked twice at one time: only one of them takes a job.
+        if self.store.job_of_claim(&mut change.tx, agent, request.claim).await?.is_some() {
             return Err(QueueError::Taken);
         }
-        let running = row.state.claim(agent, request.claim, now, self.settings.lease)?;
+        let mut row = change.job(id).await?;
+        let running = row.state.claim(agent, request.claim, now, self.settings.lease);
+        let running = running.map_err(|_| QueueError::Taken)?;
         let number = running.attempt.number;
         row.state = JobState::Running(running);
         self.store.insert_attempt(&mut change.tx, row.job.id, number, agent, now).await?;
