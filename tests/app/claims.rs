@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use futures_util::future::join_all;
 use kiln::model::Verdict;
 use serde_json::json;
 
@@ -18,9 +19,12 @@ async fn a_claim_that_is_repeated_gives_the_same_job() {
         farm.submit_raw(json!({})).await;
     }
     let request = agent.request(Duration::ZERO);
-    let (first, second) = tokio::join!(agent.client.claim(&request), agent.client.claim(&request));
-    let (first, second) = (first.unwrap().unwrap(), second.unwrap().unwrap());
-    assert_eq!((first.job, first.attempt), (second.job, second.attempt));
+    let at_once = join_all((0..8).map(|_| agent.client.claim(&request))).await;
+    let mut at_once = at_once.into_iter().map(|claimed| claimed.unwrap().unwrap());
+    let first = at_once.next().unwrap();
+    for again in at_once {
+        assert_eq!((first.job, first.attempt), (again.job, again.attempt));
+    }
     let third = agent.client.claim(&request).await.unwrap().unwrap();
     assert_eq!(third.job, first.job);
     let other = agent.claim().await.unwrap();

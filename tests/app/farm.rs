@@ -14,7 +14,7 @@ use kiln::{
     model::{BuildId, Clock, JobId, ManualClock, StateName, SystemClock, ToolchainName},
     protocol::{Build, BuildFilter, BuildState, Job, SubmitBuild},
     sandbox::{Scenario, ScriptedSandbox, SessionSpec},
-    server::{self, Server},
+    server::{self, ServeError, Server},
     source::Sources,
 };
 use serde_json::{Value, json};
@@ -169,9 +169,16 @@ impl Farm {
 
     async fn start_server(&mut self) {
         let data = self.server_data();
-        let sources = self.sources(&data);
-        let server = Server::open(&self.settings, &data, Arc::clone(&self.clock), sources);
-        let server = server.await.unwrap();
+        let began = Instant::now();
+        let server = loop {
+            let (sources, clock) = (self.sources(&data), Arc::clone(&self.clock));
+            match Server::open(&self.settings, &data, clock, sources).await {
+                Ok(server) => break server,
+                // Between its fork and its exec, a helper of another test has our lock.
+                Err(ServeError::Data { .. }) if began.elapsed() < PATIENCE => tick().await,
+                Err(error) => panic!("the server does not start: {error}"),
+            }
+        };
         self.enrollment = server.enrollment().to_owned();
         let listener = server::listen(self.address).await.unwrap();
         self.address = listener.local_addr().unwrap();

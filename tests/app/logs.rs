@@ -52,7 +52,7 @@ async fn check_bytes(farm: &Farm, job: JobId) {
         assert_eq!(whole.header("x-content-type-options"), Some("nosniff"));
         assert_eq!(whole.header("content-length"), Some(&*expected.len().to_string()));
         let length = expected.len();
-        for from in 0..length {
+        for from in (0..length).step_by(5) {
             for to in [from, (from + 7).min(length - 1), length - 1] {
                 let range = format!("bytes={from}-{to}");
                 let part = log(farm, job, query, Some(&range)).await;
@@ -125,7 +125,13 @@ async fn beyond_the_bound_head_and_tail_are_kept_with_one_gap_between() {
         assert_eq!((whole.status, whole.body == kept), (200, true), "sealed: {is_sealed}");
         assert_eq!(whole.header("kiln-log-missing"), Some(&*missing));
         let part = log(&farm, leg.job, "?stream=stdout", Some("bytes=32760-32775")).await;
-        assert_eq!(part.body, [vec![3; 8], vec![96; 8]].concat());
+        if is_sealed {
+            assert_eq!(part.body, [vec![3; 8], vec![96; 8]].concat());
+        } else {
+            // Its tail still moves: a place in it means nothing.
+            assert_eq!((part.status, part.body == kept), (200, true));
+            assert_eq!(part.header("content-length"), None);
+        }
     }
     assert_eq!(farm.job(leg.job).await.attempts[0].log_bytes, 100 * (8 << 10));
     farm.end().await;
