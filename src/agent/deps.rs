@@ -3,7 +3,12 @@
 use std::{path::PathBuf, sync::Arc};
 
 use super::ports::{Sources, Toolchains};
-use crate::{config::AgentSettings, model::Clock, sandbox::Sandbox};
+use crate::{
+    config::AgentSettings,
+    model::{Clock, Limits},
+    protocol::Work,
+    sandbox::Sandbox,
+};
 
 /// Everything an agent needs.
 #[derive(Debug)]
@@ -52,9 +57,29 @@ pub struct Machine {
 impl Deps {
     /// How many jobs run at one time.
     pub fn workers(&self) -> u32 {
-        let Machine { cpus, memory_bytes, shm_bytes, .. } = self.machine;
-        let job = crate::model::Limits::default().container_memory(shm_bytes);
-        self.settings.workers(cpus, memory_bytes, job)
+        let Machine { cpus, memory_bytes, .. } = self.machine;
+        self.settings.workers(cpus, memory_bytes, self.usual_memory())
+    }
+
+    /// The memory that the container of such a job may take.
+    pub(super) fn memory_of(&self, work: &Work) -> u64 {
+        match work {
+            // No sandbox.
+            Work::Plan { .. } => 0,
+            Work::Leg { limits, .. } => limits.container_memory(self.machine.shm_bytes),
+        }
+    }
+
+    /// Whether jobs that may take `taken` bytes leave room for a usual one. As many workers as
+    /// somebody asked for always have room for usual jobs.
+    pub(super) fn has_memory(&self, workers: u32, taken: u64) -> bool {
+        let job = self.usual_memory();
+        let memory = self.machine.memory_bytes.max(job.saturating_mul(workers.into()));
+        taken.saturating_add(job) <= memory
+    }
+
+    fn usual_memory(&self) -> u64 {
+        Limits::default().container_memory(self.machine.shm_bytes)
     }
 }
 

@@ -56,6 +56,11 @@ impl Ending {
         self.0.reason.get().copied()
     }
 
+    /// Whether it was stopped.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.reason().is_some()
+    }
+
     /// Cancelled when the attempt is to end, for whatever reason.
     pub(super) fn stopped(&self) -> &CancellationToken {
         &self.0.stop

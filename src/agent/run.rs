@@ -62,11 +62,10 @@ async fn claim_loop(
         // A machine without any toolchain can still plan.
         () = tokio::time::sleep(Duration::from_secs(2)) => {}
     }
-    let most = deps.workers() as usize;
     let mut backoff = Backoff::new();
     let mut id = ClaimId::new(deps.clock.now());
     loop {
-        let busy = workers.busy();
+        let (busy, has_room) = (workers.busy(), workers.has_room());
         let status = status::status(deps, busy, toolchains.borrow_and_update().clone());
         let wait_ms = u64::try_from(CLAIM_WAIT.as_millis()).unwrap_or(u64::MAX);
         let request = ClaimRequest { claim: id, wait_ms, status };
@@ -76,13 +75,13 @@ async fn claim_loop(
             biased;
             () = stop.cancelled() => return Ok(()),
             () = workers.ended() => continue,
-            changed = toolchains.changed(), if busy < most => {
+            changed = toolchains.changed(), if has_room => {
                 if changed.is_err() {
                     return Ok(());
                 }
                 continue;
             }
-            claimed = client.claim(&request), if busy < most => claimed,
+            claimed = client.claim(&request), if has_room => claimed,
         };
         match claimed {
             Ok(claimed) => {

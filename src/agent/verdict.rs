@@ -3,6 +3,8 @@
 //! What the build printed never decides an outcome: marks and messages are text that anyone can
 //! write. They only make a failure's cause finer and its sentence readable.
 
+use std::time::Duration;
+
 use super::ending::StopReason;
 use crate::{
     model::{Cause, Limits, StepName, Verdict},
@@ -20,6 +22,10 @@ pub(super) struct Observed<'a> {
     pub failed: Option<FailedStep>,
     /// Its bounds.
     pub limits: &'a Limits,
+    /// How long it ran.
+    pub ran: Duration,
+    /// Whether only the build's container was killed, and the engine and the rest are well.
+    pub is_alone: bool,
 }
 
 /// The step that failed, and what its output says.
@@ -63,12 +69,18 @@ impl Judged {
 const SIGXFSZ: i64 = 128 + 25;
 const SIGSYS: i64 = 128 + 31;
 const SIGKILL: i64 = 128 + 9;
-/// The engine's time limit, which only comes before ours when the agent was held up.
+/// What `timeout` in the container ends with where it has not to kill, else it is a kill too. It only
+/// comes before our own limit when the agent was held up.
 const TIMED_OUT: i64 = 124;
+
+/// Whether it ended with a kill, of which nothing else says where it came from.
+pub(super) fn is_killed(exit: &Exit) -> bool {
+    exit.code == SIGKILL && !exit.oom_killed
+}
 
 /// Judges a run that came to its end.
 pub(super) fn judge(observed: &Observed<'_>) -> Judged {
-    let Observed { stopped, exit, failed, limits } = observed;
+    let Observed { stopped, exit, failed, limits, .. } = observed;
     if let Some(reason) = stopped {
         return self::stopped(*reason, limits);
     }
@@ -79,7 +91,7 @@ pub(super) fn judge(observed: &Observed<'_>) -> Judged {
         return Judged::failed(Cause::MemoryLimit, out_of_memory(limits));
     }
     let Some(failed) = failed else {
-        return judge_unmarked(exit.code, limits);
+        return judge_unmarked(observed);
     };
     let name = &failed.name;
     match (exit.code, failed.bound) {
@@ -131,10 +143,15 @@ pub(super) fn stopped(reason: StopReason, limits: &Limits) -> Judged {
 }
 
 /// No step said that it failed: the driver itself was ended, or could not begin.
-fn judge_unmarked(code: i64, limits: &Limits) -> Judged {
-    match code {
-        TIMED_OUT => stopped(StopReason::WallTime, limits),
-        SIGKILL => Judged::failed(Cause::Engine, "something outside of kiln killed the container"),
+fn judge_unmarked(observed: &Observed<'_>) -> Judged {
+    let limits = observed.limits;
+    let is_over = observed.ran >= Duration::from_secs(u64::from(limits.wall_seconds));
+    match observed.exit.code {
+        TIMED_OUT | SIGKILL if is_over => stopped(StopReason::WallTime, limits),
+        // A step can end its own shell and the driver with it.
+        SIGKILL if !observed.is_alone => {
+            Judged::failed(Cause::Engine, "something outside of kiln killed the container")
+        }
         SIGXFSZ => Judged::failed(
             Cause::FileTooLarge,
             format!("a file grew beyond {}", size(limits.file_bytes)),
@@ -221,7 +238,9 @@ mod tests {
         failed: Option<FailedStep>,
     ) -> (Option<Cause>, String) {
         let limits = Limits::default();
-        let judged = judge(&Observed { stopped, exit, failed, limits: &limits });
+        let ran = Duration::from_secs(1);
+        let judged =
+            judge(&Observed { stopped, exit, failed, limits: &limits, ran, is_alone: false });
         (judged.verdict.cause(), judged.message)
     }
 
@@ -309,7 +328,7 @@ mod tests {
                 Some(Cause::Compile),
                 "compile failed with exit status 139: killed by signal 11",
             ),
-            (exit(124, false), None, Some(Cause::WallTime), "ran longer than 900 s"),
+            (exit(124, false), None, Some(Cause::Command), "the build ended with exit status 124"),
             (
                 exit(137, false),
                 None,
@@ -319,6 +338,24 @@ mod tests {
             (exit(3, false), None, Some(Cause::Command), "the build ended with exit status 3"),
         ] {
             assert_eq!(check(None, exit, step), (cause, message.to_owned()), "{exit:?}");
+        }
+    }
+
+    #[test]
+    fn a_kill_without_a_mark_is_judged_by_time_and_by_who_is_left() {
+        let limits = Limits::default();
+        for (code, seconds, is_alone, cause) in [
+            (137, 899, false, Cause::Engine),
+            (137, 899, true, Cause::Command),
+            (137, 900, false, Cause::WallTime),
+            (137, 930, true, Cause::WallTime),
+            (124, 930, false, Cause::WallTime),
+            (124, 3, false, Cause::Command),
+        ] {
+            let (exit, ran) = (exit(code, false), Duration::from_secs(seconds));
+            let observed =
+                Observed { stopped: None, exit, failed: None, limits: &limits, ran, is_alone };
+            assert_eq!(judge(&observed).verdict.cause(), Some(cause), "{code} {seconds}");
         }
     }
 

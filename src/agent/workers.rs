@@ -35,12 +35,21 @@ impl Alive {
     }
 }
 
+/// One of them.
+#[derive(Debug)]
+struct Running {
+    attempt: (JobId, u32),
+    ending: Ending,
+    /// The memory that its container may take.
+    memory_bytes: u64,
+}
+
 /// The running attempts.
 #[derive(Debug)]
 pub(super) struct Workers {
     deps: Arc<Deps>,
     tasks: JoinSet<()>,
-    running: HashMap<Id, ((JobId, u32), Ending)>,
+    running: HashMap<Id, Running>,
     alive: Alive,
 }
 
@@ -55,18 +64,31 @@ impl Workers {
         self.tasks.len()
     }
 
+    /// Whether one more may be taken: a worker is free, and what runs leaves the memory that a job
+    /// of the usual size may take. One that asks for more comes all the same, and then stands for
+    /// several.
+    pub(super) fn has_room(&self) -> bool {
+        let most = self.deps.workers();
+        if self.busy() >= most as usize {
+            return false;
+        }
+        let taken = self.running.values().map(|one| one.memory_bytes).fold(0, u64::saturating_add);
+        self.busy() == 0 || self.deps.has_memory(most, taken)
+    }
+
     /// Starts one more.
     pub(super) fn start(&mut self, client: AgentClient, claimed: Claimed) {
         let attempt = (claimed.job, claimed.attempt);
-        if self.running.values().any(|(known, _)| *known == attempt) {
+        if self.running.values().any(|known| known.attempt == attempt) {
             tracing::warn!(job.id = %attempt.0, "an attempt that runs already was claimed again");
             return;
         }
         self.alive.add(attempt);
         let ending = Ending::default();
+        let memory_bytes = self.deps.memory_of(&claimed.work);
         let work = supervise(Arc::clone(&self.deps), client, claimed, ending.clone());
         let id = self.tasks.spawn(work).id();
-        self.running.insert(id, (attempt, ending));
+        self.running.insert(id, Running { attempt, ending, memory_bytes });
     }
 
     /// Waits until one has ended; for ever if none runs.
@@ -88,7 +110,7 @@ impl Workers {
             return;
         }
         tracing::info!("stopping {} running jobs", self.tasks.len());
-        for (_, ending) in self.running.values() {
+        for Running { ending, .. } in self.running.values() {
             ending.stop(StopReason::AgentStops);
         }
         while let Some(ended) = self.tasks.join_next_with_id().await {
@@ -104,7 +126,7 @@ impl Workers {
                 error.id()
             }
         };
-        if let Some((attempt, _)) = self.running.remove(&id) {
+        if let Some(Running { attempt, .. }) = self.running.remove(&id) {
             self.alive.remove(attempt);
         }
     }

@@ -101,6 +101,18 @@ impl Diagnostics {
         }
     }
 
+    /// The bound that the failure can be put down to: none if a compiler or linker gave another
+    /// reason, because a sign can stand in any output that has nothing to do with the end.
+    pub fn bound(&self) -> Option<Symptom> {
+        let symptom = self.symptom?;
+        let is_other = self.first_error.as_ref().is_some_and(|error| {
+            matches!(error.kind, DiagnosticKind::Compile | DiagnosticKind::Link)
+                && weight(error) > 1
+                && Symptom::in_line(&error.message) != Some(symptom)
+        });
+        (!is_other).then_some(symptom)
+    }
+
     /// What the tool that gave the first error does.
     fn said(&self) -> Option<Cause> {
         match self.first_error.as_ref()?.kind {
@@ -214,6 +226,26 @@ mod tests {
             assert_eq!(failed(kind).cause(step), expected, "{step:?} {kind:?}");
         }
         assert_eq!(Diagnostics::default().cause(StepKind::Compile), Cause::Compile);
+    }
+
+    #[test]
+    fn a_sign_does_not_outdo_a_compilers_own_reason() {
+        use DiagnosticKind::{Command, Compile, Link};
+        let full = "final link failed: No space left on device";
+        for (kind, message, expected) in [
+            (Compile, "expected ';'", false),
+            (Link, "undefined reference to `f'", false),
+            (Link, full, true),
+            (Command, "make: not found", true),
+        ] {
+            let mut found = failed(kind);
+            found.symptom = Some(Symptom::WorkspaceFull);
+            found.first_error.as_mut().unwrap().message = message.to_owned();
+            assert_eq!(found.bound().is_some(), expected, "{message}");
+        }
+        let symptom = Some(Symptom::FileTooLarge);
+        assert_eq!(Diagnostics { symptom, ..Diagnostics::default() }.bound(), symptom);
+        assert_eq!(failed(Compile).bound(), None);
     }
 
     #[test]

@@ -4,7 +4,12 @@
 //! The archive goes to a file without a name first, so that a server that is away for a moment does
 //! not cost the whole build, and nothing is left of it when the agent is killed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use tokio::time::timeout;
 
 use super::{
     context::Context,
@@ -24,6 +29,13 @@ use crate::{
     protocol::ArtifactsSummary,
     sandbox::{EntryKind, Session, WorkspaceEntry},
 };
+
+/// How long listing, reading and packing may take together: a GiB takes under a minute, and a session
+/// has some minutes beyond the time of its steps.
+const PACKING: Duration = Duration::from_mins(5);
+/// What is read to find programs and libraries may be so many times what is kept: most of it is
+/// something else with an executable's mode, and every byte of it costs time.
+const LOOKED_AT: u64 = 4;
 
 /// What is to be kept of what.
 #[derive(Clone, Copy, Debug)]
@@ -51,9 +63,44 @@ pub(super) async fn keep(
     session: &mut dyn Session,
     order: Order<'_>,
 ) -> Result<Collected, Trouble> {
-    let limits = order.leg.limits;
     let selector = Selector::new(&order.leg.recipe.artifacts)
         .map_err(|error| Trouble::new(Cause::RecipeInvalid, error.to_string()))?;
+    let packing = pack(cx, session, order, &selector);
+    let Ok(kept) = timeout(PACKING, packing).await else {
+        let message = format!(
+            "the artifacts could not be read and packed within {} s: keep fewer",
+            PACKING.as_secs()
+        );
+        return Err(Trouble::new(Cause::ArtifactLimit, message));
+    };
+    let kept = kept?;
+    // What was listed may still have been left out, so what counts is what was packed.
+    let there = kept.iter().flat_map(present);
+    let judged = match &*selector.missing(there) {
+        [] => Judged::SUCCESS,
+        missing => Judged::failed(
+            Cause::ArtifactMissing,
+            format!("artifact_missing: no file matches {}", missing.join(", ")),
+        ),
+    };
+    let Some(kept) = kept.filter(|kept| present(kept).next().is_some()) else {
+        return Ok(nothing(cx, judged).await);
+    };
+    let summary = store(cx, order, kept).await?;
+    let (files, bytes) = (summary.files, size(summary.bytes));
+    let archive = size(summary.archive_bytes);
+    cx.log.say(format!("Artifacts: {files} files, {bytes}, {archive} packed")).await;
+    Ok(Collected { summary: Some(summary), judged })
+}
+
+/// Lists, chooses and packs; none if nothing was chosen.
+async fn pack(
+    cx: &Context,
+    session: &mut dyn Session,
+    order: Order<'_>,
+    selector: &Selector,
+) -> Result<Option<Kept>, Trouble> {
+    let limits = order.leg.limits;
     let most = usize::try_from(limits.workspace_files).unwrap_or(usize::MAX);
     let entries = session.list(most).await?;
     let selection =
@@ -61,16 +108,9 @@ pub(super) async fn keep(
     for note in &selection.notes {
         cx.log.say(format!("Artifacts: {note}")).await;
     }
-    let judged = match &*selection.missing_required {
-        [] => Judged::SUCCESS,
-        missing => Judged::failed(
-            Cause::ArtifactMissing,
-            format!("artifact_missing: no file matches {}", missing.join(", ")),
-        ),
-    };
     let chosen = choose(&selection, &entries, limits)?;
     if chosen.paths.is_empty() {
-        return Ok(nothing(cx, judged).await);
+        return Ok(None);
     }
     let modified = order.found.info.committed_at.as_millis().div_euclid(1_000);
     let names = chosen.paths.iter().map(|path| path.as_bytes().to_vec()).collect();
@@ -79,14 +119,17 @@ pub(super) async fn keep(
     for (name, reason) in kept.skipped.iter().take(20) {
         cx.log.say(format!("Artifacts: {name} {reason}, it is left out")).await;
     }
-    if kept.packed.files.is_empty() {
-        return Ok(nothing(cx, judged).await);
-    }
-    let summary = store(cx, order, kept).await?;
-    let (files, bytes) = (summary.files, size(summary.bytes));
-    let archive = size(summary.archive_bytes);
-    cx.log.say(format!("Artifacts: {files} files, {bytes}, {archive} packed")).await;
-    Ok(Collected { summary: Some(summary), judged })
+    Ok(Some(kept))
+}
+
+/// The paths of what was packed, but not those of symlinks to what was not.
+fn present(kept: &Kept) -> impl Iterator<Item = &[u8]> {
+    let files = &kept.packed.files;
+    let is_there = |path: &ArtifactPath| files.binary_search_by(|file| file.path.cmp(path)).is_ok();
+    files
+        .iter()
+        .filter(move |file| file.target.is_none() || file.link().is_some_and(|to| is_there(&to)))
+        .map(|file| file.path.as_bytes())
 }
 
 /// A build that made nothing says so: a success that is easily taken for more than it is.
@@ -154,6 +197,18 @@ fn choose(
         }
     }
     let tar_bytes = selection.likely.iter().map(size_of).fold(named, u64::saturating_add);
+    let most_bytes = limits.artifact_bytes.saturating_mul(LOOKED_AT);
+    let most_files = limits.artifact_files.saturating_mul(LOOKED_AT);
+    if tar_bytes > most_bytes || paths.len() as u64 > most_files {
+        let message = format!(
+            "{} files of {} may be programs or libraries, more than {most_files} files and {} are \
+             not searched: name those to keep in artifacts.include",
+            paths.len(),
+            size(tar_bytes),
+            size(most_bytes)
+        );
+        return Err(Trouble::new(Cause::ArtifactLimit, message));
+    }
     Ok(Chosen {
         paths,
         likely,

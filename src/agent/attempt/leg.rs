@@ -1,6 +1,6 @@
 //! A leg: the source into a fresh sandbox, the steps run, what they made kept.
 
-use std::{convert::Infallible, future::pending, time::Duration};
+use std::{convert::Infallible, future::pending, sync::Arc, time::Duration};
 
 use tokio::{
     sync::mpsc,
@@ -13,8 +13,8 @@ use super::{
     lines,
     output::{self, Rules, Told},
     report::{Parts, diagnostics_view, millis},
-    slot::SessionSlot,
-    trouble::Trouble,
+    slot::{InUse, SessionSlot},
+    trouble::{Trouble, unless_stopped},
 };
 use crate::{
     agent::{
@@ -26,7 +26,7 @@ use crate::{
     builder::{self, Choice, JobFacts},
     model::{ArtifactWhen, Cause, Environment, Limits, Recipe, Step, ToolchainName},
     protocol::{SandboxView, StartReport},
-    sandbox::{ByteStream, Exit, Session, SessionSpec},
+    sandbox::{ByteStream, Exit, SandboxError, Session, SessionSpec},
 };
 
 /// Pieces of output between sandbox and reader: enough that neither waits for the other's turn.
@@ -52,54 +52,41 @@ pub(super) async fn build(
     slot: &SessionSlot,
     parts: &mut Parts,
 ) -> Result<Judged, Trouble> {
-    let pinned = cx.deps.toolchains.resolve(leg.toolchain).await?;
-    cx.log.say(lines::toolchain(leg.toolchain, &pinned)).await;
-    if let Some(line) = lines::limits(leg.limits) {
-        cx.log.say(line).await;
-    }
-    // The sandbox is made while the source is fetched, and the server told of both meanwhile.
-    let began = Instant::now();
-    let open = async {
-        let session = cx.deps.sandbox.open(session_spec(cx, leg, &pinned)).await?;
-        let session = slot.fill(session).await;
-        Ok::<_, Trouble>((session, began.elapsed()))
-    };
-    let (opened, source, ()) = tokio::try_join!(open, fetch(cx, leg), report_start(cx, &pinned))?;
-    let (mut session, sandbox_time) = opened;
-    let Fetched { tar, found, took } = source;
-    parts.usage.sandbox_millis = millis(sandbox_time);
-    parts.usage.source_millis = millis(took);
-
-    let choice = choose(cx, leg, &pinned, &found).await?;
+    let ready = unless_stopped(cx, prepare(cx, leg, slot, parts)).await?;
+    let Ready { mut session, pinned, found, choice } = ready;
     let facts = JobFacts {
         toolchain: &pinned.facts,
         limits: leg.limits,
         committed_at: found.info.committed_at,
     };
     let env = builder::environment(facts, &choice.env, &leg.recipe.env);
-    session.load(tar).await?;
 
     let began = Instant::now();
     let (exit, told) = run(cx, &mut **session, leg.limits, (&choice.steps, &env)).await?;
-    parts.usage.run_millis = millis(began.elapsed());
+    let ran = began.elapsed();
+    parts.usage.run_millis = millis(ran);
     fill_in(parts, &exit, &told);
+    let failed = failed_step(&choice.steps, &told);
+    let unexplained = failed.is_none() && verdict::is_killed(&exit) && !cx.ending.is_stopped();
     let judged = verdict::judge(&Observed {
         stopped: cx.ending.reason(),
         exit,
-        failed: failed_step(&choice.steps, &told),
+        failed,
         limits: leg.limits,
+        ran,
+        is_alone: unexplained && unless_stopped(cx, is_holding(&mut **session, leg)).await?,
     });
     if let Some(line) = verdict::warning(&exit, leg.limits) {
         cx.log.say(line).await;
     }
 
     let keeps = judged.is_success() || leg.recipe.artifacts.when == Some(ArtifactWhen::Always);
-    if !keeps || cx.ending.reason().is_some() {
+    if !keeps || cx.ending.is_stopped() {
         return Ok(judged);
     }
     let began = Instant::now();
     let order = collect::Order { leg, pinned: &pinned, found: &found };
-    let kept = collect::keep(cx, &mut **session, order).await;
+    let kept = unless_stopped(cx, collect::keep(cx, &mut **session, order)).await;
     parts.usage.collect_millis = millis(began.elapsed());
     match kept {
         Ok(kept) => {
@@ -113,6 +100,50 @@ pub(super) async fn build(
         }
         Err(trouble) => Err(trouble),
     }
+}
+
+/// Whether the session's other half still answers: then it was the build alone that was killed.
+async fn is_holding(session: &mut dyn Session, leg: Leg<'_>) -> Result<bool, Trouble> {
+    let most = usize::try_from(leg.limits.workspace_files).unwrap_or(usize::MAX);
+    Ok(!matches!(session.list(most).await, Err(SandboxError::Engine(_))))
+}
+
+/// What a run needs.
+struct Ready {
+    session: InUse,
+    pinned: PinnedToolchain,
+    found: Inspection,
+    choice: Choice,
+}
+
+/// Everything up to the run: the image, the source, the sandbox, the steps.
+async fn prepare(
+    cx: &Context,
+    leg: Leg<'_>,
+    slot: &SessionSlot,
+    parts: &mut Parts,
+) -> Result<Ready, Trouble> {
+    let pinned = cx.deps.toolchains.resolve(leg.toolchain).await?;
+    cx.log.say(lines::toolchain(leg.toolchain, &pinned)).await;
+    if let Some(line) = lines::limits(leg.limits) {
+        cx.log.say(line).await;
+    }
+    // The sandbox is made while the source is fetched, and the server told of both meanwhile.
+    let began = Instant::now();
+    let open = async {
+        let (deps, spec) = (Arc::clone(&cx.deps), session_spec(cx, leg, &pinned));
+        let session = slot.open(async move { deps.sandbox.open(spec).await }).await?;
+        Ok::<_, Trouble>((session, began.elapsed()))
+    };
+    let (opened, source, ()) = tokio::try_join!(open, fetch(cx, leg), report_start(cx, &pinned))?;
+    let (mut session, sandbox_time) = opened;
+    let Fetched { tar, found, took } = source;
+    parts.usage.sandbox_millis = millis(sandbox_time);
+    parts.usage.source_millis = millis(took);
+
+    let choice = choose(cx, leg, &pinned, &found).await?;
+    session.load(tar).await?;
+    Ok(Ready { session, pinned, found, choice })
 }
 
 fn session_spec(cx: &Context, leg: Leg<'_>, pinned: &PinnedToolchain) -> SessionSpec {
@@ -225,6 +256,6 @@ fn failed_step(steps: &[Step], told: &Told) -> Option<FailedStep> {
         name: step.name.clone(),
         cause: said.cause(step.kind),
         error: said.sentence(),
-        bound: said.symptom.map(crate::diagnostics::Symptom::cause),
+        bound: said.bound().map(crate::diagnostics::Symptom::cause),
     })
 }

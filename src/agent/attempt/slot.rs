@@ -1,7 +1,7 @@
 //! Holds the session of an attempt, so that it is closed on every path: also when the work that
 //! uses it panics, is stopped or is dropped in the middle.
 
-use std::sync::Arc;
+use std::{panic::resume_unwind, sync::Arc};
 
 use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard};
 
@@ -15,10 +15,24 @@ pub(super) struct SessionSlot(Arc<Mutex<Option<Box<dyn Session>>>>);
 pub(super) type InUse = OwnedMappedMutexGuard<Option<Box<dyn Session>>, Box<dyn Session>>;
 
 impl SessionSlot {
-    /// Puts the session in and gives it out for use.
-    pub(super) async fn fill(&self, session: Box<dyn Session>) -> InUse {
-        let guard = Arc::clone(&self.0).lock_owned().await;
-        OwnedMutexGuard::map(guard, |place| place.insert(session))
+    /// Opens a session in here and gives it out for use. A caller that goes away does not end the
+    /// opening: `close` waits for it.
+    pub(super) async fn open(
+        &self,
+        opening: impl Future<Output = Result<Box<dyn Session>, SandboxError>> + Send + 'static,
+    ) -> Result<InUse, SandboxError> {
+        let place = Arc::clone(&self.0).lock_owned().await;
+        let opened = tokio::spawn(async move {
+            let session = opening.await?;
+            Ok(OwnedMutexGuard::map(place, |place| place.insert(session)))
+        });
+        match opened.await {
+            Ok(opened) => opened,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => resume_unwind(panic),
+                Err(error) => Err(SandboxError::Engine(error.to_string())),
+            },
+        }
     }
 
     /// Removes everything the session made, if there is one; the work must be over or dropped.

@@ -11,7 +11,7 @@ use super::{
     report::Parts,
     retry::until_heard,
     slot::SessionSlot,
-    trouble::Trouble,
+    trouble::{Trouble, unless_stopped},
 };
 use crate::{
     agent::{
@@ -26,8 +26,8 @@ use crate::{
     protocol::{Claimed, FinishReport, Work},
 };
 
-/// How long work that was told to stop may take to wind up before it is dropped where it stands.
-/// The session kills its container at once; this is for everything around it.
+/// How long a run that was told to stop may take to wind up before it is dropped where it stands:
+/// its container is killed at once, this is for its last output. All other work is dropped at once.
 const WIND_UP: Duration = Duration::from_secs(5);
 /// How long an agent that ends waits for the server to take the rest of a log and the report.
 const LAST_WORDS: Duration = Duration::from_secs(10);
@@ -123,7 +123,7 @@ async fn guarded(cx: &Context, slot: &SessionSlot, parts: &mut Parts) -> Judged 
 async fn work(cx: &Context, slot: &SessionSlot, parts: &mut Parts) -> Result<Judged, Trouble> {
     match &cx.claimed.work {
         Work::Plan { submission } => {
-            plan::plan(cx, submission, parts).await?;
+            unless_stopped(cx, plan::plan(cx, submission, parts)).await?;
             Ok(Judged::SUCCESS)
         }
         Work::Leg { toolchain, recipe, limits } => {

@@ -1,11 +1,24 @@
 //! What can end an attempt before its build does, and how that is judged.
 
+use super::context::Context;
 use crate::{
     agent::{ports::PortError, verdict::Judged},
     client::ClientError,
     model::Cause,
     sandbox::SandboxError,
 };
+
+/// Does `work` unless the attempt is stopped: then it is dropped where it stands.
+pub(super) async fn unless_stopped<T>(
+    cx: &Context,
+    work: impl Future<Output = Result<T, Trouble>>,
+) -> Result<T, Trouble> {
+    tokio::select! {
+        biased;
+        () = cx.ending.stopped().cancelled() => Err(Trouble::Stopped),
+        result = work => result,
+    }
+}
 
 /// An attempt cannot go on.
 #[derive(Debug)]

@@ -1,8 +1,9 @@
 //! The handle that everything about an attempt writes its log through, and the task behind it.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinHandle,
@@ -65,7 +66,10 @@ impl Log {
             let kept = tokio::select! {
                 biased;
                 () = gone.cancelled() => Ok(()),
-                kept = writer.run(receiver) => kept,
+                kept = AssertUnwindSafe(writer.run(receiver)).catch_unwind() => {
+                    // Without this the sender would wait for ever for a log that nobody ends.
+                    kept.unwrap_or_else(|_| Err(io::Error::other("a fault in its writer")))
+                }
             };
             if let Err(error) = kept {
                 tracing::error!("the log of an attempt cannot be kept, it is dropped: {error}");
