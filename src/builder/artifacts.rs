@@ -1,7 +1,8 @@
 //! Chooses what is kept of a workspace: by the recipe's patterns, or programs and libraries.
 //!
 //! Names, sizes and kinds in the listing come from the build, so they are hostile: nothing is
-//! opened here, and only regular files are ever chosen. In a pattern `*` does not cross `/`, `**`
+//! opened here, and only regular files and symlinks are ever chosen; whether a symlink leads to
+//! something else that is kept is seen when it is packed. In a pattern `*` does not cross `/`, `**`
 //! does, and one that names a folder takes everything below it.
 
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt, path::Path};
@@ -38,12 +39,11 @@ pub struct Candidate<'a> {
 /// What is to be kept.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Selection {
-    /// Files that a pattern names: kept whatever they contain.
+    /// Files and symlinks that a pattern names: kept whatever they contain.
     pub named: Vec<Vec<u8>>,
-    /// Files that look like programs and libraries: kept if [`super::is_product`] says so.
+    /// Files that look like programs and libraries: kept if [`super::is_product`] says so. Also the
+    /// symlinks by which shared libraries are found.
     pub likely: Vec<Vec<u8>>,
-    /// Patterns of `required` that no regular file matches.
-    pub missing_required: Vec<String>,
     /// Sentences for the log: what was left out though it might be expected.
     pub notes: Vec<String>,
 }
@@ -88,8 +88,6 @@ impl Selector {
         entries: impl IntoIterator<Item = Candidate<'a>>,
     ) -> Selection {
         let mut selection = Selection::default();
-        let mut present = vec![false; self.required.len()];
-        let mut links = Left::default();
         let mut names = Left::default();
         for entry in entries {
             if entry.kind == EntryType::Other {
@@ -101,19 +99,15 @@ impl Selector {
                 include.is_match_candidate(&candidate)
                     && !self.exclude.is_match_candidate(&candidate)
             });
-            for (at, (_, pattern)) in self.required.iter().enumerate() {
-                if pattern.is_match_candidate(&candidate) {
-                    present[at] |= entry.kind == EntryType::File;
-                    wanted = true;
-                }
-            }
-            if wanted && entry.kind == EntryType::Symlink {
-                links.add(entry.path);
-            } else if wanted {
+            wanted |= self.required.iter().any(|(_, one)| one.is_match_candidate(&candidate));
+            let looks = match entry.kind {
+                EntryType::File => looks_built(entry.path, entry.mode),
+                _ => is_library_link(entry.path),
+            };
+            if wanted {
                 selection.named.push(entry.path.to_vec());
             } else if self.include.is_none()
-                && entry.kind == EntryType::File
-                && looks_built(entry.path, entry.mode)
+                && looks
                 && !self.exclude.is_match_candidate(&candidate)
                 && !in_source(entry.path)
             {
@@ -124,18 +118,23 @@ impl Selector {
                 }
             }
         }
-        selection.missing_required = self
-            .required
-            .iter()
-            .zip(present)
-            .filter(|(_, present)| !present)
-            .map(|((pattern, _), _)| pattern.clone())
-            .collect();
-        selection.notes.extend(links.note("Symlinks are not kept as artifacts"));
         selection.notes.extend(names.note(
             "Files whose names are not UTF-8 or have control characters are kept only by a pattern",
         ));
         selection
+    }
+
+    /// Patterns of `required` that none of these paths matches.
+    pub fn missing<'a>(&self, kept: impl IntoIterator<Item = &'a [u8]>) -> Vec<String> {
+        let mut missing: Vec<_> = self.required.iter().collect();
+        for path in kept {
+            if missing.is_empty() {
+                break;
+            }
+            let candidate = globset::Candidate::new(Path::new(OsStr::from_bytes(path)));
+            missing.retain(|(_, pattern)| !pattern.is_match_candidate(&candidate));
+        }
+        missing.into_iter().map(|(pattern, _)| pattern.clone()).collect()
     }
 }
 
@@ -184,6 +183,15 @@ fn looks_built(path: &[u8], mode: u32) -> bool {
     mode & 0o111 != 0
         || LIBRARIES.iter().any(|end| name.len() > end.len() && name.ends_with(end))
         || name.windows(4).any(|part| part == b".so.")
+}
+
+/// Whether a new symlink has a shared library's name: `libx.so`, `libx.so.1`, `libx.so.1.2`.
+fn is_library_link(path: &[u8]) -> bool {
+    let name = path.rsplit(|&b| b == b'/').next().unwrap_or_default();
+    let end = name.iter().rposition(|b| !b.is_ascii_digit() && *b != b'.').map_or(0, |at| at + 1);
+    let (stem, version) = name.split_at(end);
+    let is_versioned = version.is_empty() || (version.len() > 1 && version.starts_with(b"."));
+    stem.len() > 3 && stem.ends_with(b".so") && is_versioned && looks_built(path, 0)
 }
 
 fn is_plain(path: &[u8]) -> bool {

@@ -91,9 +91,36 @@ fn exclude_beats_include_and_required_beats_both() {
             (b"build/pipe", EntryType::Other, 0o644),
         ],
     );
-    assert_eq!(found.named, [b"build/app".to_vec(), b"build/need.o".to_vec()]);
-    assert_eq!(found.missing_required, ["build/absent", "link"]);
-    assert_eq!(found.notes, ["Symlinks are not kept as artifacts: link."]);
+    let named = [&b"build/app"[..], b"build/need.o", b"link"];
+    assert_eq!(found.named, named);
+    assert_eq!(found.notes, Vec::<String>::new());
+    let selector = Selector::new(&rules).unwrap();
+    assert_eq!(selector.missing([&b"build/app"[..], b"build/need.o"]), ["build/absent", "link"]);
+    assert_eq!(selector.missing(named), ["build/absent"]);
+    assert_eq!(selector.missing([]), rules.required);
+}
+
+#[test]
+fn the_names_of_shared_libraries_are_likely_also_as_symlinks() {
+    for (path, expected) in [
+        (&b"build/libx.so"[..], true),
+        (b"libx.so.1", true),
+        (b"libx.so.1.22", true),
+        (b".libs/libx-2.0.so.0", true),
+        (b".so", false),
+        (b".so.1", false),
+        (b"libx.so.", false),
+        (b"libx.so.txt", false),
+        (b"libx.so1", false),
+        (b"app", false),
+        (b"libx.a", false),
+        (b"tracked/libx.so", false),
+        (b"CMakeFiles/libx.so", false),
+    ] {
+        let found = select(&ArtifactRules::default(), &[(path, EntryType::Symlink, 0o777)]);
+        assert_eq!(found.likely.len() == 1, expected, "{}", String::from_utf8_lossy(path));
+        assert_eq!(found.named.len() + found.notes.len(), 0);
+    }
 }
 
 #[test]
