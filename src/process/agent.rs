@@ -57,7 +57,12 @@ pub(super) async fn run(
             deps = deps(setup, enrollment.clone(), Arc::clone(&clock)) => deps,
         };
         match deps {
-            Ok(deps) => return agents::run(deps, stop).await,
+            Ok((deps, sandbox)) => {
+                let result = agents::run(deps, stop).await;
+                // What was dropped is removed in the background: the process must not end before.
+                sandbox.settle().await;
+                return result;
+            }
             Err(error) => {
                 let sentence = format!("{error:#}");
                 if sentence != said {
@@ -77,7 +82,7 @@ async fn deps(
     setup: &Setup,
     enrollment: Option<String>,
     clock: Arc<dyn Clock>,
-) -> anyhow::Result<Deps> {
+) -> anyhow::Result<(Deps, DockerSandbox)> {
     let Setup { settings, data } = setup;
     let directory = settings.agent.directory.clone().unwrap_or_else(|| data.join("agent"));
     fs::DirBuilder::new()
@@ -97,7 +102,7 @@ async fn deps(
         SeccompProfile::Standard => "docker/standard",
         SeccompProfile::Strict => "docker/strict",
     };
-    Ok(Deps {
+    let deps = Deps {
         settings: settings.agent.clone(),
         directory,
         enrollment,
@@ -111,12 +116,13 @@ async fn deps(
             shm_bytes: settings.sandbox.shm_bytes,
             source_bytes: settings.source.source_bytes,
         },
-        sandbox: Arc::new(sandbox),
+        sandbox: Arc::new(sandbox.clone()),
         sources: Arc::new(Sources::new(settings.source.clone(), data)?),
         toolchains: Arc::new(images),
         clock,
         nonce: random_nonce,
-    })
+    };
+    Ok((deps, sandbox))
 }
 
 /// What tells this agent's containers from everybody else's, the same after a restart.
