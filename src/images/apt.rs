@@ -40,6 +40,20 @@ pub(super) struct Apt {
 }
 
 impl Apt {
+    /// The setting or mirror that holds a user or password, which would stay in every image.
+    pub(super) fn secret(&self) -> Option<&'static str> {
+        let has_user = |url: &str| {
+            url.split("://").skip(1).any(|rest| {
+                let end = rest.find(['/', '?', '#', '"', ' ']).unwrap_or(rest.len());
+                rest[..end].contains('@')
+            })
+        };
+        if has_user(&self.main) || self.security.as_deref().is_some_and(has_user) {
+            return Some("the URL of its mirror");
+        }
+        self.settings.iter().any(|line| has_user(line)).then_some("the URL of a proxy")
+    }
+
     /// From the texts of the sources files (with whether each is in the deb822 format) and the
     /// output of `apt-config dump`; none if they name no mirror of Debian.
     pub(super) fn from_host(sources: &[(bool, String)], dump: &str) -> Option<Self> {
@@ -202,6 +216,27 @@ mod tests {
             "Acquire::http::Proxy \"http://p:1\";\nAcquire::Retries \"3\";\n\
              Acquire::Check-Valid-Until \"false\";\nAPT::Update::Error-Mode \"any\";\n"
         );
+    }
+
+    #[test]
+    fn users_and_passwords_are_found() {
+        for (source, dump, expected) in [
+            ("http://m/debian", "", None),
+            ("http://m/debian/a@b", "Acquire::http::Proxy \"http://p:1/\";", None),
+            ("https://u:p@m/debian", "", Some("the URL of its mirror")),
+            (
+                "http://m/debian",
+                "Acquire::http::Proxy \"http://u@p:1/\";",
+                Some("the URL of a proxy"),
+            ),
+        ] {
+            let sources = [(false, format!("deb {source} sid main"))];
+            assert_eq!(
+                Apt::from_host(&sources, dump).unwrap().secret(),
+                expected,
+                "{source} {dump}"
+            );
+        }
     }
 
     #[test]

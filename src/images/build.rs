@@ -1,11 +1,12 @@
 //! Building images: every stage that is not there, or was made from something else by now.
 //!
 //! Shared stages first, then each toolchain's own. Images that a new one takes the place of are
-//! removed at the end, children before parents; one that a running job still uses stays.
+//! removed at the end, children before parents; one that a running job still uses stays, and so does
+//! a release's base, because agents that run hold their workspaces with it.
 
 use std::{collections::BTreeMap, time::Duration};
 
-use bollard::query_parameters::RemoveImageOptionsBuilder;
+use bollard::query_parameters::{RemoveImageOptionsBuilder, TagImageOptionsBuilder};
 use tokio::time::Instant;
 
 use super::{
@@ -15,8 +16,8 @@ use super::{
     engine::look,
     host,
     stage::{
-        COMPILER_LABEL, Origin, RECIPE_LABEL, STAGE_LABEL, Stage, TOOLCHAIN_LABEL, releases,
-        root_image, shared_stages, toolchain_stage,
+        COMPILER_LABEL, Origin, RECIPE_LABEL, STAGE_LABEL, Stage, TOOLCHAIN_LABEL, base_image,
+        releases, root_image, shared_stages, toolchain_stage,
     },
 };
 use crate::{
@@ -215,9 +216,23 @@ impl Run<'_> {
             (Some(_), true) => "making it again",
             (Some(_), false) => "what it is made from has changed",
         };
-        self.replaced.extend(old);
+        match old {
+            Some(old) if image.starts_with(&base_image("")) => self.keep_base(image, &old).await?,
+            old => self.replaced.extend(old),
+        }
         self.report(image, BuildStep::Started(why.to_owned()));
         Ok(Instant::now())
+    }
+
+    /// An agent that runs now makes its sandboxes with the base that was there when it started, so it
+    /// gets another name, without which it would go together with what was built on it.
+    async fn keep_base(&self, image: &str, old: &str) -> Result<(), ImagesError> {
+        let (repo, release) = image.split_once(':').unwrap_or((image, ""));
+        let id: String = old.trim_start_matches("sha256:").chars().take(12).collect();
+        let tag = format!("{release}-replaced-{id}");
+        let options = TagImageOptionsBuilder::new().repo(repo).tag(&tag).build();
+        look("keep the base image", self.images.docker.tag_image(old, Some(options))).await?;
+        Ok(())
     }
 
     fn done(&mut self, image: &str, began: Instant) {

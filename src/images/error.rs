@@ -37,6 +37,12 @@ pub enum ImagesError {
          Debian machine"
     )]
     NoMirror,
+    /// What the machine says would put a password into images.
+    #[error(
+        "this machine's apt configuration has a user or password in {0}, which every image would \
+         carry: make images with a mirror or proxy that needs none"
+    )]
+    Secret(&'static str),
     /// The holder's image is not on this machine.
     #[error(
         "kiln's own base image ({0}) is not on this machine: run `kiln images build`, which makes \

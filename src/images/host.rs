@@ -68,7 +68,11 @@ pub(super) async fn apt() -> Result<Apt, ImagesError> {
         // Not a Debian, or a broken one: its settings are then the defaults.
         Ok(Err(_)) | Err(_) => String::new(),
     };
-    Apt::from_host(&sources, &dump).ok_or(ImagesError::NoMirror)
+    let apt = Apt::from_host(&sources, &dump).ok_or(ImagesError::NoMirror)?;
+    match apt.secret() {
+        None => Ok(apt),
+        Some(place) => Err(ImagesError::Secret(place)),
+    }
 }
 
 /// The certificates that this machine trusts; nothing if they are elsewhere.
