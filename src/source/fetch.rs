@@ -13,7 +13,7 @@ use super::{
     sources::{Inner, unexpected},
     submodules,
 };
-use crate::model::CommitId;
+use crate::{config::Scheme, model::CommitId};
 
 /// Room for what a fetch writes beside the pack: its index.
 const BESIDE_THE_PACK: u64 = 64 << 20;
@@ -218,7 +218,13 @@ impl Inner {
         for one in found.submodules {
             let Some(text) = urls.remove(&one.path) else { continue };
             let at = foreign(&String::from_utf8_lossy(&one.path));
-            let url = url.join(&text, &self.settings).map_err(|error| within(&at, error))?;
+            let parent = url;
+            let url = parent.join(&text, &self.settings).map_err(|error| within(&at, error))?;
+            // A repository must not name folders of this machine, even where operators may.
+            if url.scheme() == Scheme::File && parent.scheme() != Scheme::File {
+                let text = "its URL is a folder of this machine, its repository's is not";
+                return Err(within(&at, SourceError::Refused(text.to_owned())));
+            }
             submodules.push(Submodule { path: one.path, url, commit: one.commit });
         }
         Ok(submodules)
