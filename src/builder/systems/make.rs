@@ -2,6 +2,8 @@
 //!
 //! Parallelism comes from `MAKEFLAGS`, so that a recipe's environment can change it.
 
+use std::borrow::Cow;
+
 use std::collections::BTreeMap;
 
 use super::{Found, System, ToolchainFacts, Wish, kind::step, makefile};
@@ -63,6 +65,7 @@ fn overrides(
         let value = match (assigned, tool) {
             (Some(value), _) => makefile::replaced(&value, variable, toolchain),
             // Not in what was read, but maybe deeper down.
+            (None, Some(_)) if adds(folder, root, variable.name) => None,
             (None, Some(tool)) if variable.always || cross && variable.plain => Some(tool.clone()),
             (None, _) => None,
         };
@@ -81,16 +84,23 @@ fn assigned(folder: Folder<'_>, root: &str, variable: &str) -> Option<String> {
     if !folder.path.is_empty() {
         return None;
     }
-    let mut found: Vec<String> = folder
-        .listing
-        .folders()
-        .into_iter()
-        .filter_map(|path| {
-            let below = Folder { path, ..folder };
-            let text = NAMES.iter().find_map(|name| below.text(name))?;
-            makefile::assigned(&text, variable)
-        })
-        .collect();
+    let mut found: Vec<String> =
+        below(folder).filter_map(|text| makefile::assigned(&text, variable)).collect();
     found.dedup();
     if found.len() == 1 { found.pop() } else { None }
+}
+
+/// Whether the Makefile, or one below it, adds to what the environment says.
+fn adds(folder: Folder<'_>, root: &str, variable: &str) -> bool {
+    makefile::adds(root, variable)
+        || folder.path.is_empty() && below(folder).any(|text| makefile::adds(&text, variable))
+}
+
+/// The Makefiles in the folders below this one.
+fn below(folder: Folder<'_>) -> impl Iterator<Item = Cow<'_, str>> {
+    let folders = folder.listing.folders().into_iter();
+    folders.filter_map(move |path| {
+        let below = Folder { path, ..folder };
+        NAMES.iter().find_map(|name| below.text(name))
+    })
 }

@@ -25,10 +25,21 @@ pub(super) const TOOLS: &[Tool] = &[
     Tool { name: "WINDRES", always: false, plain: true },
 ];
 
-/// The value of the last assignment outside conditionals and rules.
+/// The value of the last assignment outside conditionals and rules, with what is added to it.
 pub(super) fn assigned(text: &str, variable: &str) -> Option<String> {
+    assignment(text, variable).0
+}
+
+/// Whether something is added to the variable's value from outside: on the command line that value
+/// would stand alone, so it may only come from the environment.
+pub(super) fn adds(text: &str, variable: &str) -> bool {
+    assignment(text, variable).1
+}
+
+/// The value, and whether there is only an addition to one.
+fn assignment(text: &str, variable: &str) -> (Option<String>, bool) {
     let mut depth = 0_usize;
-    let mut value = None;
+    let (mut value, mut adds): (Option<String>, bool) = (None, false);
     for line in logical_lines(text) {
         if line.starts_with('\t') {
             continue;
@@ -40,18 +51,21 @@ pub(super) fn assigned(text: &str, variable: &str) -> Option<String> {
             "endif" => depth = depth.saturating_sub(1),
             _ if depth == 0 => {
                 let code = code.strip_prefix("export ").unwrap_or(code).trim_start();
-                if let Some(rest) = code.strip_prefix(variable)
-                    && let Some(given) = ["=", ":=", "::=", "?="]
-                        .iter()
-                        .find_map(|operator| rest.trim_start().strip_prefix(operator))
-                {
-                    value = Some(given.trim().to_owned());
+                let Some(rest) = code.strip_prefix(variable).map(str::trim_start) else { continue };
+                let operator = |one: &&str| rest.strip_prefix(*one);
+                if let Some(more) = rest.strip_prefix("+=") {
+                    match &mut value {
+                        Some(value) => *value = format!("{value} {}", more.trim()),
+                        None => adds = true,
+                    }
+                } else if let Some(given) = ["=", ":=", "::=", "?="].iter().find_map(operator) {
+                    (value, adds) = (Some(given.trim().to_owned()), false);
                 }
             }
             _ => {}
         }
     }
-    value
+    (value, adds)
 }
 
 /// The value with its program replaced by the toolchain's; none if it is to stay as it is.
@@ -167,11 +181,26 @@ mod tests {
             ("ifdef X\nCC = a\nelse\nCC = b\nendif\nCC = c", Some("c")),
             ("CCFLAGS = x", None),
             ("CC += -m32", None),
+            ("CC = gcc\nCC += -std=c99", Some("gcc -std=c99")),
             ("\tCC = gcc", None),
             ("all: CC = gcc", None),
             ("", None),
         ] {
             assert_eq!(assigned(text, "CC").as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_addition_needs_a_value_that_it_does_not_replace() {
+        for (text, expected) in [
+            ("CC += -m32", true),
+            ("export CC+= -m32", true),
+            ("CC += -m32\nCC = gcc", false),
+            ("CC = gcc\nCC += -m32", false),
+            ("CCFLAGS += x", false),
+            ("ifdef X\nCC += -m32\nendif", false),
+        ] {
+            assert_eq!(adds(text, "CC"), expected, "{text}");
         }
     }
 
