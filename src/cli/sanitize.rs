@@ -26,9 +26,17 @@ fn clean(text: &str, colors: bool) -> String {
     let mut out = String::with_capacity(text.len());
     let mut colored = false;
     let mut at = 0;
+    // Where the last string ends, if that is known; a string that begins later has no end.
+    let mut ends = None;
     while let Some(&c) = chars.get(at) {
         if c == ESCAPE {
-            let (len, sgr) = escape(&chars[at..]);
+            let (len, sgr) = match chars.get(at + 1) {
+                Some(']' | 'P' | 'X' | '^' | '_') => {
+                    let ends = *ends.get_or_insert_with(|| last_end(&chars));
+                    (string(&chars[at..], at < ends), None)
+                }
+                _ => escape(&chars[at..]),
+            };
             if let Some(params) = sgr.filter(|_| colors) {
                 out.push_str("\u{1b}[");
                 out.push_str(&params);
@@ -71,15 +79,6 @@ fn escape(chars: &[char]) -> (usize, Option<String>) {
                 None => (chars.len(), None),
             }
         }
-        // Strings: titles, links, clipboard, device control. Up to their end, if they have one.
-        Some(']' | 'P' | 'X' | '^' | '_') => {
-            let end = chars.iter().enumerate().skip(2).find_map(|(at, c)| match c {
-                '\u{7}' | '\u{9c}' => Some(at + 1),
-                &ESCAPE if chars.get(at + 1) == Some(&'\\') => Some(at + 2),
-                _ => None,
-            });
-            (end.unwrap_or(2), None)
-        }
         Some('\u{20}'..='\u{2f}') => {
             let end = chars[1..].iter().position(|c| !matches!(c, '\u{20}'..='\u{2f}'));
             match end {
@@ -90,6 +89,28 @@ fn escape(chars: &[char]) -> (usize, Option<String>) {
         }
         Some('\u{30}'..='\u{7e}') => (2, None),
         _ => (1, None),
+    }
+}
+
+/// How long the string at the start of `chars` is: a title, a link, the clipboard, device control. Up
+/// to its end, if it has one; only its first two characters if not.
+fn string(chars: &[char], has_end: bool) -> usize {
+    let end = |at: &usize| end_at(chars, *at);
+    let found = if has_end { (2..chars.len()).find(end) } else { None };
+    found.map_or(2, |at| if chars[at] == ESCAPE { at + 2 } else { at + 1 })
+}
+
+/// Where the last end of a string is; looked for once, because a line can begin very many strings
+/// and end none of them.
+fn last_end(chars: &[char]) -> usize {
+    (0..chars.len()).rev().find(|&at| end_at(chars, at)).unwrap_or(0)
+}
+
+fn end_at(chars: &[char], at: usize) -> bool {
+    match chars[at] {
+        '\u{7}' | '\u{9c}' => true,
+        ESCAPE => chars.get(at + 1) == Some(&'\\'),
+        _ => false,
     }
 }
 
@@ -129,6 +150,12 @@ mod tests {
         }
         assert_eq!(log_line(b"\xff\x9b31m"), "\u{fffd}\u{fffd}31m");
         assert_eq!(text("a\u{1b}[31mb\nc\r"), "ab c ");
+    }
+
+    #[test]
+    fn strings_without_an_end_take_no_long_time() {
+        let line = format!("\u{7}{}", "\u{1b}]".repeat(500_000));
+        assert_eq!(log_line(line.as_bytes()), "");
     }
 
     proptest! {

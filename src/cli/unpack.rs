@@ -6,17 +6,21 @@
 
 use std::{
     collections::BTreeSet,
+    ffi::OsStr,
     fs::{self, DirBuilder, OpenOptions},
     io::{self, Read},
+    os::unix::ffi::OsStrExt,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink},
     path::{Component, Path, PathBuf},
 };
 
 use flate2::read::MultiGzDecoder;
 use sha2::{Digest, Sha256};
-use tar::{Archive, EntryType};
 
-use crate::model::Limits;
+use crate::{
+    archive::tar_reader::{TarError, TarKind, TarReader},
+    model::Limits,
+};
 
 /// An archive was not unpacked.
 #[derive(Debug, thiserror::Error)]
@@ -62,45 +66,48 @@ fn fill(archive: impl Read, sha256: &str, part: &Path) -> Result<Unpacked, Unpac
     let most = Limits::default_maximum();
     make_dir(part)?;
     let mut reader = Hashing { inner: MultiGzDecoder::new(archive), hash: Sha256::new() };
-    let mut archive = Archive::new(&mut reader);
+    // Names of any length and what readers could disagree about end it.
+    let mut archive = TarReader::new(&mut reader);
     let damaged = |error| UnpackError::Io("cannot read the archive".to_owned(), error);
+    let unreadable = |error| match error {
+        TarError::Io(error) => damaged(error),
+        error => damaged(io::Error::other(error)),
+    };
     let mut unpacked = Unpacked::default();
     let mut entries = 0;
     let mut files = BTreeSet::new();
     let mut links = Vec::new();
-    for entry in archive.entries().map_err(damaged)? {
-        let mut entry = entry.map_err(damaged)?;
+    while let Some(entry) = archive.next_entry().map_err(unreadable)? {
         entries += 1;
-        let path = inside(&entry.path().map_err(damaged)?)?;
+        let path = inside(path_of(&entry.name))?;
         if entries > most.artifact_files * 2 {
             return Err(UnpackError::Refused("it has too many entries".to_owned()));
         }
-        match entry.header().entry_type() {
-            EntryType::Directory => make_dirs(part, &path)?,
-            EntryType::Regular => {
+        match entry.kind {
+            TarKind::Directory => make_dirs(part, &path)?,
+            TarKind::File => {
                 if let Some(parent) = path.parent() {
                     make_dirs(part, parent)?;
                 }
                 let left = most.artifact_bytes.saturating_sub(unpacked.bytes);
-                if entry.size() > left {
+                if entry.size > left {
                     return Err(UnpackError::Refused("its files are too large".to_owned()));
                 }
-                let executable = entry.header().mode().map_err(damaged)? & 0o111 != 0;
+                let executable = entry.mode & 0o111 != 0;
                 let target = part.join(&path);
                 let written = OpenOptions::new()
                     .write(true)
                     .create_new(true)
                     .mode(if executable { 0o777 } else { 0o666 })
                     .open(&target)
-                    .and_then(|mut file| io::copy(&mut entry, &mut file))
+                    .and_then(|mut file| io::copy(&mut archive, &mut file))
                     .map_err(|error| UnpackError::Io(name(&target), error))?;
                 unpacked.files += 1;
                 unpacked.bytes += written;
                 files.insert(path);
             }
-            EntryType::Link => {
-                let target = entry.link_name().map_err(damaged)?.unwrap_or_default();
-                let target = inside(&target)?;
+            TarKind::HardLink(target) => {
+                let target = inside(path_of(&target))?;
                 if !files.contains(&target) {
                     let path = name(&path);
                     return Err(UnpackError::Refused(format!("{path} is a link to no file of it")));
@@ -113,13 +120,10 @@ fn fill(archive: impl Read, sha256: &str, part: &Path) -> Result<Unpacked, Unpac
                 unpacked.files += 1;
                 files.insert(path);
             }
-            EntryType::Symlink => {
-                let target = entry.link_name().map_err(damaged)?.unwrap_or_default().into_owned();
-                links.push((path, target));
-            }
-            other => {
+            TarKind::Symlink(target) => links.push((path, path_of(&target).to_owned())),
+            TarKind::Other => {
                 let path = name(&path);
-                return Err(UnpackError::Refused(format!("{path} is no file but {other:?}")));
+                return Err(UnpackError::Refused(format!("{path} is a device or a pipe")));
             }
         }
     }
@@ -146,6 +150,10 @@ fn fill(archive: impl Read, sha256: &str, part: &Path) -> Result<Unpacked, Unpac
         unpacked.files += 1;
     }
     Ok(unpacked)
+}
+
+fn path_of(name: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(name))
 }
 
 /// The path, if it is relative and has nothing but names.
@@ -226,6 +234,8 @@ impl<R: Read> Read for Hashing<R> {
 #[cfg(test)]
 mod tests {
     use std::{io::Write, os::unix::fs::PermissionsExt};
+
+    use tar::EntryType;
 
     use super::*;
 
