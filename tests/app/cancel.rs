@@ -125,8 +125,7 @@ async fn a_cancelled_job_whose_agent_goes_silent_or_breaks_is_not_tried_again() 
     let agent = Raw::new(&farm, "a").await;
     let (_, silent) = agent.leg(&farm, json!({})).await;
     farm.rest.cancel_job(silent.job).await.unwrap();
-    farm.time.advance(Duration::from_secs(31));
-    farm.until_job(silent.job, |job| job.summary.state == StateName::Finished).await;
+    farm.lapse(silent.job).await;
     check_cancelled(&farm, silent.job, 1).await;
 
     let (_, broken) = agent.leg(&farm, json!({})).await;

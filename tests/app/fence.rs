@@ -13,15 +13,7 @@ use crate::{
     raw::{COMPILE_FAILED, Raw, code, frames, planned, report, stale},
 };
 
-const LEASE_OVER: Duration = Duration::from_secs(31);
 const DELAY_OVER: Duration = Duration::from_secs(11);
-
-/// Lets the lease of a job lapse.
-async fn lapse(farm: &Farm, claimed: &Claimed) {
-    farm.time.advance(LEASE_OVER);
-    let lapsed = |job: &kiln::protocol::Job| job.summary.state != StateName::Running;
-    farm.until_job(claimed.job, lapsed).await;
-}
 
 /// Every message of an attempt is refused as stale.
 async fn check_silenced(agent: &Raw, claimed: &Claimed) {
@@ -49,8 +41,7 @@ async fn an_attempt_whose_lease_lapsed_can_say_nothing_more() {
     let farm = Farm::alone().await;
     let (a, b) = (Raw::new(&farm, "a").await, Raw::new(&farm, "b").await);
     let (build, first) = a.leg(&farm, json!({})).await;
-    lapse(&farm, &first).await;
-    let job = farm.job(first.job).await;
+    let job = farm.lapse(first.job).await;
     assert_eq!(job.summary.state, StateName::Queued);
     assert_eq!(job.attempts[0].cause, Some(Cause::AgentLost));
     check_silenced(&a, &first).await;

@@ -82,7 +82,8 @@ async fn a_follower_sees_each_byte_once_over_a_restart() {
     });
     agent.attempt(&leg).log(two).await.unwrap();
     farm.restart_server().await;
-    assert_eq!(agent.attempt(&leg).renew(Duration::ZERO).await.unwrap().lease_ms, 30_000);
+    let lease = agent.attempt(&leg).renew(Duration::ZERO).await.unwrap().lease_ms;
+    assert!((25_000..=30_000).contains(&lease), "{lease}");
     let early = agent.attempt(&leg).finish(&report(Verdict::Success, end)).await.unwrap_err();
     assert_eq!(early.log_end(), Some(LogEnd { seq: 2, offset: 8 }), "nothing was lost");
     agent.attempt(&leg).log(three).await.unwrap();
@@ -144,8 +145,7 @@ async fn a_job_whose_agent_died_is_done_by_its_next_life() {
     .await;
     farm.kill_agent(0).await;
     assert_eq!(farm.job(job).await.summary.state, StateName::Running, "nobody knows yet");
-    farm.time.advance(Duration::from_secs(31));
-    farm.until_job(job, |job| job.summary.state == StateName::Queued).await;
+    assert_eq!(farm.lapse(job).await.summary.state, StateName::Queued);
     farm.start_agent(0);
     farm.time.advance(Duration::from_secs(11));
     let build = farm.finished(build.id).await;
