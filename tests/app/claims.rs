@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::future::join_all;
-use kiln::model::Verdict;
+use kiln::{model::Verdict, protocol::BuildFilter};
 use serde_json::json;
 
 use crate::{
@@ -39,7 +39,7 @@ async fn a_claim_that_is_repeated_gives_the_same_job() {
     let after = after.expect("the leg that was planned waits");
     assert_ne!(after.job, first.job, "what has ended is not given out");
     agent.end(&after, Verdict::Success).await;
-    for build in farm.rest.builds(&Default::default()).await.unwrap().items {
+    for build in farm.rest.builds(&BuildFilter::default()).await.unwrap().items {
         farm.rest.cancel_build(build.id).await.unwrap();
     }
     agent.attempt(&other).finish(&planned()).await.unwrap();

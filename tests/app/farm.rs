@@ -179,7 +179,7 @@ impl Farm {
                 Err(error) => panic!("the server does not start: {error}"),
             }
         };
-        self.enrollment = server.enrollment().to_owned();
+        server.enrollment().clone_into(&mut self.enrollment);
         let listener = server::listen(self.address).await.unwrap();
         self.address = listener.local_addr().unwrap();
         self.rest = Rest::new(&self.url(), None).unwrap();

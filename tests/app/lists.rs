@@ -172,7 +172,7 @@ async fn an_agent_that_went_silent_is_shown_offline() {
     let agent = Raw::new(&farm, "a").await;
     agent.claim().await;
     assert!(farm.rest.agents().await.unwrap().items[0].online);
-    farm.time.advance(std::time::Duration::from_secs(60));
+    farm.time.advance(std::time::Duration::from_mins(1));
     let shown = &farm.rest.agents().await.unwrap().items[0];
     assert!(!shown.online && shown.jobs.is_empty());
     farm.end().await;

@@ -101,7 +101,7 @@ async fn a_server_that_was_away_for_longer_than_the_lease_takes_no_job_away() {
     let agent = Raw::new(&farm, "a").await;
     let (_, leg) = agent.leg(&farm, json!({})).await;
     farm.stop_server().await;
-    farm.time.advance(Duration::from_secs(3600));
+    farm.time.advance(Duration::from_hours(1));
     farm.restart_stopped().await;
     agent.attempt(&leg).renew(Duration::ZERO).await.unwrap();
     agent.end(&leg, Verdict::Success).await;

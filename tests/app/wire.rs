@@ -1,6 +1,6 @@
 //! HTTP by hand: what no client library would send, and answers to the byte.
 
-use std::{io::Read as _, net::SocketAddr};
+use std::{fmt::Write as _, io::Read as _, net::SocketAddr};
 
 use serde_json::Value;
 use tokio::{
@@ -50,10 +50,10 @@ impl<'a> Ask<'a> {
         let mut head =
             format!("{} {} HTTP/1.1\r\nhost: {}\r\n", self.method, self.target, self.host);
         for (name, value) in &self.headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            let _ = write!(head, "{name}: {value}\r\n");
         }
         if !self.body.is_empty() || self.method == "POST" {
-            head.push_str(&format!("content-length: {}\r\n", self.body.len()));
+            let _ = write!(head, "content-length: {}\r\n", self.body.len());
         }
         head.push_str("connection: close\r\n\r\n");
         let mut stream = TcpStream::connect(address).await.unwrap();
