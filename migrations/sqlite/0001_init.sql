@@ -54,7 +54,7 @@ CREATE TABLE jobs (
     finished_at    BIGINT
 );
 CREATE INDEX jobs_by_build ON jobs (build_id, leg, id);
-CREATE INDEX jobs_to_claim ON jobs (state, kind, priority DESC, id);
+CREATE INDEX jobs_to_claim ON jobs (state, kind, priority DESC, created_at, leg, id);
 CREATE INDEX jobs_by_lease ON jobs (lease_until) WHERE lease_until IS NOT NULL;
 CREATE INDEX jobs_by_waiting ON jobs (queued_since) WHERE queued_since IS NOT NULL;
 CREATE INDEX jobs_by_claim ON jobs (claim_id) WHERE claim_id IS NOT NULL;

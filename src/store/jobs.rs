@@ -326,16 +326,8 @@ impl Store {
         flat.map(JobRow::try_from).transpose()
     }
 
-    /// The jobs of a build, the plan first, then by leg, retries after what they retry.
-    pub async fn jobs_of(&self, build: BuildId) -> Result<Vec<JobRow>, StoreError> {
-        let query = sqlx::query_as::<_, Flat>(
-            "SELECT * FROM jobs WHERE build_id = $1 ORDER BY kind = 'leg', leg, id",
-        );
-        let rows = query.bind(build.to_string()).fetch_all(&self.reader).await?;
-        rows.into_iter().map(JobRow::try_from).collect()
-    }
-
-    /// The jobs of a build, as the transaction sees them.
+    /// The jobs of a build, as the transaction sees them: the plan first, then by leg, retries after
+    /// what they retry.
     pub async fn jobs_of_in(&self, tx: &mut Tx, build: BuildId) -> Result<Vec<JobRow>, StoreError> {
         let query = sqlx::query_as::<_, Flat>(
             "SELECT * FROM jobs WHERE build_id = $1 ORDER BY kind = 'leg', leg, id",
@@ -377,14 +369,14 @@ impl Store {
     ) -> Result<Option<JobId>, StoreError> {
         let plan = sqlx::query_scalar::<_, String>(
             "SELECT id FROM jobs WHERE state = 'queued' AND kind = 'plan' AND not_before <= $1 \
-             ORDER BY priority DESC, id LIMIT 1",
+             ORDER BY priority DESC, created_at, leg, id LIMIT 1",
         );
         let mut id = plan.bind(now.as_millis()).fetch_optional(&self.reader).await?;
         if id.is_none() {
             let leg = sqlx::query_scalar::<_, String>(
                 "SELECT id FROM jobs WHERE state = 'queued' AND kind = 'leg' AND not_before <= $1 \
                  AND toolchain IN (SELECT value FROM json_each($2)) \
-                 ORDER BY priority DESC, id LIMIT 1",
+                 ORDER BY priority DESC, created_at, leg, id LIMIT 1",
             );
             id = leg
                 .bind(now.as_millis())

@@ -55,7 +55,7 @@ async fn a_build_is_logged_kept_and_reported() {
         "Submodules left out (submodules = true in .kiln.toml fetches them): lib/sub\n",
         "Limits: processes = 99\n",
         "The recipe gives the steps.\n",
-        "Artifacts: 1 files, 24 bytes, ",
+        "Artifacts: 1 file, 24 bytes, ",
         "Success, ",
     ] {
         assert!(kiln.contains(line), "{line:?} is not in {kiln}");

@@ -80,7 +80,7 @@ pub(super) async fn keep(
         [] => Judged::SUCCESS,
         missing => Judged::failed(
             Cause::ArtifactMissing,
-            format!("artifact_missing: no file matches {}", missing.join(", ")),
+            format!("no file matches {}", missing.join(", ")),
         ),
     };
     let Some(kept) = kept.filter(|kept| present(kept).next().is_some()) else {
@@ -89,7 +89,8 @@ pub(super) async fn keep(
     let summary = store(cx, order, kept).await?;
     let (files, bytes) = (summary.files, size(summary.bytes));
     let archive = size(summary.archive_bytes);
-    cx.log.say(format!("Artifacts: {files} files, {bytes}, {archive} packed")).await;
+    let noun = if files == 1 { "file" } else { "files" };
+    cx.log.say(format!("Artifacts: {files} {noun}, {bytes}, {archive} packed")).await;
     Ok(Collected { summary: Some(summary), judged })
 }
 
