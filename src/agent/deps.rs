@@ -73,9 +73,7 @@ impl Deps {
     /// Whether jobs that may take `taken` bytes leave room for a usual one. As many workers as
     /// somebody asked for always have room for usual jobs.
     pub(super) fn has_memory(&self, workers: u32, taken: u64) -> bool {
-        let job = self.usual_memory();
-        let memory = self.machine.memory_bytes.max(job.saturating_mul(workers.into()));
-        taken.saturating_add(job) <= memory
+        fits(self.machine.memory_bytes, self.usual_memory(), (workers, taken))
     }
 
     fn usual_memory(&self) -> u64 {
@@ -83,7 +81,31 @@ impl Deps {
     }
 }
 
+fn fits(memory: u64, job: u64, (workers, taken): (u32, u64)) -> bool {
+    taken.saturating_add(job) <= memory.max(job.saturating_mul(workers.into()))
+}
+
 /// 128 random bits as text: no build can guess it.
 pub fn random_nonce() -> String {
     hex::encode(rand::random::<[u8; 16]>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_jobs_take_the_room_of_several() {
+        for (memory, workers, taken, expected) in [
+            (8, 2, 3, true),
+            (8, 2, 5, true),
+            (8, 2, 6, false),
+            (8, 4, 9, true),
+            (8, 4, 10, false),
+            (0, 2, 3, true),
+            (8, 1, u64::MAX, false),
+        ] {
+            assert_eq!(fits(memory, 3, (workers, taken)), expected, "{memory} {workers} {taken}");
+        }
+    }
 }

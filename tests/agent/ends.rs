@@ -4,13 +4,20 @@ use std::time::{Duration, Instant};
 
 use kiln::{
     model::{Cause, Limits, Recipe, StepKind, Stream, Verdict},
-    sandbox::{Act, Exit, Produced, SandboxError, Scenario, Verb},
+    sandbox::{Act, EntryKind, Exit, Produced, SandboxError, Scenario, Verb},
 };
 
-use crate::world::{World, err, leg, mark, one_step, out, step};
+use crate::{
+    server::Known,
+    world::{World, err, leg, mark, one_step, out, step},
+};
 
 fn exits(code: i64, oom_killed: bool) -> Exit {
     Exit { code, oom_killed, stopped: false, used: None }
+}
+
+fn link(path: &str, target: &str) -> Produced {
+    Produced { kind: EntryKind::Symlink, ..Produced::file(path, 0o777, target.as_bytes()) }
 }
 
 fn recipe() -> Recipe {
@@ -76,7 +83,7 @@ async fn a_required_artifact_that_is_missing_fails_the_job() {
     check(
         Scenario::default,
         (recipe, Limits::default()),
-        (Cause::ArtifactMissing, "artifact_missing: no file matches build/app"),
+        (Cause::ArtifactMissing, "no file matches build/app"),
     )
     .await;
 }
@@ -92,6 +99,82 @@ async fn artifacts_beyond_the_bound_fail_the_job() {
         },
         (recipe, Limits { artifact_bytes: 1_000, ..Limits::default() }),
         (Cause::ArtifactLimit, "at most 1000 bytes are kept"),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn executables_beyond_what_is_searched_fail_the_job() {
+    check(
+        || {
+            let file = |n: usize| Produced::file(&format!("run{n}"), 0o755, &[b'x'; 1_000]);
+            Scenario { files: (0..5).map(file).collect(), ..Scenario::default() }
+        },
+        (recipe(), Limits { artifact_bytes: 1_000, ..Limits::default() }),
+        (Cause::ArtifactLimit, "5 files of 4.8 KiB may be programs or libraries"),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_required_artifact_that_cannot_be_packed_is_missing() {
+    let mut recipe = recipe();
+    recipe.artifacts.required = vec!["build/app".to_owned()];
+    check(
+        || Scenario {
+            files: vec![link("build/app", "/etc/passwd"), Produced::file("a", 0o644, b"")],
+            ..Scenario::default()
+        },
+        (recipe, Limits::default()),
+        (Cause::ArtifactMissing, "no file matches build/app"),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn the_links_of_a_shared_library_are_kept() {
+    let mut recipe = recipe();
+    recipe.artifacts.include = vec!["lib".to_owned()];
+    recipe.artifacts.required = vec!["lib/libx.so".to_owned()];
+    let world = World::new(|_| Scenario {
+        files: vec![
+            Produced::file("lib/libx.so.1.0", 0o755, b"\x7fELF"),
+            link("lib/libx.so", "libx.so.1"),
+            link("lib/libx.so.1", "libx.so.1.0"),
+            link("lib/out.so", "../../libx.so.1"),
+        ],
+        ..Scenario::default()
+    })
+    .await;
+    let key = world.queue(leg(recipe, Limits::default()));
+    let (attempt, finish) = world.server().finished(key).await;
+    assert_eq!(finish.verdict, Verdict::Success, "{}", finish.message);
+    assert_eq!(finish.artifacts.unwrap().files, 3);
+    let said = attempt.text(Stream::Kiln);
+    assert!(said.contains("lib/out.so is a symlink that leads out of the artifacts"), "{said}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_step_that_kills_its_own_shell_fails_as_a_command() {
+    check(
+        || Scenario { acts: mark("s;0").to_vec(), exit: exits(137, false), ..Scenario::default() },
+        (recipe(), Limits::default()),
+        (Cause::Command, "the build ended with exit status 137: killed by signal 9"),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_container_that_something_else_kills_is_the_engines() {
+    check(
+        || Scenario {
+            exit: exits(137, false),
+            failure: Some((Verb::List, SandboxError::Engine("gone".into()))),
+            ..Scenario::default()
+        },
+        (recipe(), Limits::default()),
+        (Cause::Engine, "something outside of kiln killed the container"),
     )
     .await;
 }
@@ -167,6 +250,27 @@ async fn a_job_is_cancelled_while_its_source_is_fetched() {
     world.server().change(|known| known.faults.cancel = true);
     let (_, finish) = world.server().finished(key).await;
     assert_eq!(finish.verdict, Verdict::Failed(Cause::Cancelled));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_job_is_cancelled_while_its_artifacts_cannot_be_sent() {
+    let world = World::new(|_| Scenario {
+        files: vec![Produced::file("app", 0o755, b"\x7fELF")],
+        ..Scenario::default()
+    })
+    .await;
+    world.server().change(|known| known.faults.lost_uploads = usize::MAX);
+    let mut recipe = recipe();
+    recipe.artifacts.include = vec!["app".to_owned()];
+    let key = world.queue(leg(recipe, Limits::default()));
+    let is_sending = |known: &Known| (known.faults.lost_uploads < usize::MAX).then_some(());
+    world.server().until("upload", is_sending).await;
+    let asked = Instant::now();
+    world.server().change(|known| known.faults.cancel = true);
+    let (_, finish) = world.server().finished(key).await;
+    assert_eq!(finish.verdict, Verdict::Failed(Cause::Cancelled));
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
     world.end().await;
 }
 

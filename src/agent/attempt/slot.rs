@@ -43,3 +43,47 @@ impl SessionSlot {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::poll;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::{
+        model::{JobId, Limits, Timestamp},
+        sandbox::{ImageId, Sandbox, Scenario, ScriptedSandbox, SessionSpec, Verb},
+    };
+
+    fn spec() -> SessionSpec {
+        let now = Timestamp::from_millis(0);
+        SessionSpec {
+            job: JobId::new(now),
+            attempt: 1,
+            image: ImageId(String::new()),
+            limits: Limits::default(),
+            source_bytes: 1,
+            deadline: now,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_session_whose_opener_went_away_is_closed_once_it_is_open() {
+        let sandbox = ScriptedSandbox::new(|_| Scenario::default());
+        let (slot, go) = (SessionSlot::default(), CancellationToken::new());
+        let (engine, gate) = (sandbox.clone(), go.clone());
+        let opening = async move {
+            gate.cancelled().await;
+            engine.open(spec()).await
+        };
+        {
+            let mut open = Box::pin(slot.open(opening));
+            assert!(poll!(&mut open).is_pending());
+        }
+        let mut close = Box::pin(slot.close());
+        assert!(poll!(&mut close).is_pending());
+        go.cancel();
+        close.await.unwrap();
+        assert_eq!(sandbox.seen()[0].verbs, [Verb::Open, Verb::Close]);
+    }
+}
