@@ -61,7 +61,7 @@ async fn an_attempt_whose_lease_lapsed_can_say_nothing_more() {
 }
 
 #[tokio::test]
-async fn an_agent_cannot_speak_for_anothers_attempt() {
+async fn an_agent_cannot_speak_for_the_attempt_of_another() {
     let farm = Farm::alone().await;
     let (a, b) = (Raw::new(&farm, "a").await, Raw::new(&farm, "b").await);
     let (_, claimed) = a.leg(&farm, json!({})).await;

@@ -36,7 +36,7 @@ async fn build(farm: &Farm, recipe: &str, more: Value) -> Build {
 }
 
 #[tokio::test]
-async fn the_repositorys_recipe_gives_toolchains_steps_and_artifacts() {
+async fn a_recipe_in_the_repository_gives_toolchains_steps_and_artifacts() {
     let farm = Farm::new(two_steps).await;
     let recipe = r#"
 toolchains = ["clang:19"]
