@@ -137,7 +137,7 @@ async fn everything_can_be_had_as_one_archive() {
 }
 
 #[tokio::test]
-async fn a_commit_has_the_newest_artifacts_of_the_repositorys_own_recipe() {
+async fn a_commit_has_the_newest_artifacts_of_its_own_recipe() {
     let farm = Farm::new(|spec| {
         let content = [ELF, spec.job.to_string().as_bytes()].concat();
         let files = vec![Produced::file("app", 0o755, &content)];
