@@ -234,12 +234,12 @@ fn unpacked(answer: &str) -> Result<(), SandboxError> {
     if status == "0" {
         return Ok(());
     }
-    let said: String = said.trim().chars().take(500).collect();
     // The last is how tar calls a write that the full workspace took only in part.
     let full = ["No space left on device", "Cannot allocate memory", "Wrote only "];
     if full.iter().any(|sign| said.contains(sign)) {
         Err(SandboxError::SourceTooLarge("its files or their number".to_owned()))
     } else {
+        let said: String = said.trim().chars().take(500).collect();
         Err(SandboxError::Engine(format!("unpacking the source: {said:?} (status {status})")))
     }
 }
@@ -284,6 +284,9 @@ mod tests {
         assert!(unpacked("tar: odd but fine\n\nstatus 0").is_ok());
         let full = unpacked("tar: a: Cannot write: No space left on device\n\nstatus 2");
         assert!(matches!(full, Err(SandboxError::SourceTooLarge(_))));
+        // More complaints than are read: their end, and with it the status, is not among them.
+        let many = "tar: a: Cannot open: No space left on device\n".repeat(1_400);
+        assert!(matches!(unpacked(&many), Err(SandboxError::SourceTooLarge(_))));
         for broken in ["tar: this does not look like a tar\n\nstatus 2", "", "status 0"] {
             assert!(matches!(unpacked(broken), Err(SandboxError::Engine(_))), "{broken}");
         }
