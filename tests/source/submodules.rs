@@ -108,6 +108,25 @@ async fn a_submodule_passes_the_same_gate_as_its_parent() {
 }
 
 #[tokio::test]
+async fn a_submodule_in_a_folder_of_the_machine_needs_a_parent_in_one() {
+    let repos = Repos::new();
+    let secret = repos.commit("secret", "main", &[("100644", "s", b"s")]);
+    let modules = gitmodules("lib", &repos.file_url("secret"));
+    let app = repos.commit(
+        "app",
+        "main",
+        &[("100644", ".gitmodules", &modules), ("160000", "lib", secret.as_bytes())],
+    );
+    let http = HttpGit::start(repos.root(), None);
+    let kiln = Kiln::with(SourceSettings { schemes: "http,file".parse().unwrap(), ..settings() });
+    let result = kiln.fetch_with(&http.url("app"), &app, None, Submodules::Fetched).await;
+    let error = result.unwrap_err();
+    assert!(matches!(error, SourceError::Refused(_)), "{error:?}");
+    assert!(error.to_string().starts_with("submodule lib: "), "{error}");
+    kiln.fetch_with(&repos.file_url("app"), &app, None, Submodules::Fetched).await.unwrap();
+}
+
+#[tokio::test]
 async fn gitmodules_that_is_a_symlink_or_nests_too_deeply_is_refused() {
     let repos = Repos::new();
     let mut commit = repos.commit("s0", "main", &[("100644", "a", b"a")]);
