@@ -31,12 +31,6 @@ const PHRASES: &[(&str, Symptom)] = &[
     ("File size limit exceeded", Symptom::FileTooLarge),
     ("fork: retry", Symptom::ProcessesExhausted),
     ("Cannot fork", Symptom::ProcessesExhausted),
-    // Alone it says nothing: sockets and locks end with the same words.
-    ("fork: Resource temporarily unavailable", Symptom::ProcessesExhausted),
-    ("clone: Resource temporarily unavailable", Symptom::ProcessesExhausted),
-    ("spawn: Resource temporarily unavailable", Symptom::ProcessesExhausted),
-    ("pthread_create: Resource temporarily unavailable", Symptom::ProcessesExhausted),
-    ("pthread_create failed: Resource temporarily unavailable", Symptom::ProcessesExhausted),
     ("Bad system call", Symptom::BlockedSyscall),
     ("Killed signal terminated program cc1", Symptom::MemoryLimit),
     ("virtual memory exhausted", Symptom::MemoryLimit),
@@ -44,9 +38,19 @@ const PHRASES: &[(&str, Symptom)] = &[
     ("out of memory allocating", Symptom::MemoryLimit),
 ];
 
+/// `EAGAIN`. Alone it says nothing: sockets and locks fail with the same words.
+const AGAIN: &str = "Resource temporarily unavailable";
+/// What makes a process or a thread; named before `EAGAIN`, it is what failed.
+const MAKERS: &[&str] = &["fork", "clone", "spawn", "pthread_create"];
+
 impl Symptom {
     /// The sign on this line, if there is one.
     pub(super) fn in_line(line: &str) -> Option<Self> {
+        if let Some((before, _)) = line.split_once(AGAIN)
+            && MAKERS.iter().any(|maker| before.contains(maker))
+        {
+            return Some(Self::ProcessesExhausted);
+        }
         PHRASES.iter().find(|(phrase, _)| line.contains(phrase)).map(|&(_, symptom)| symptom)
     }
 
@@ -87,6 +91,11 @@ mod tests {
             ("make: fork: Resource temporarily unavailable", Some(Symptom::ProcessesExhausted)),
             (
                 "g++: fatal error: cannot execute 'cc1plus': vfork: Resource temporarily unavailable",
+                Some(Symptom::ProcessesExhausted),
+            ),
+            ("fork 58: Resource temporarily unavailable", Some(Symptom::ProcessesExhausted)),
+            (
+                "pthread_create failed: Resource temporarily unavailable",
                 Some(Symptom::ProcessesExhausted),
             ),
             ("connect: Resource temporarily unavailable", None),
