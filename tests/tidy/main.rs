@@ -67,6 +67,6 @@ fn migrations_are_numbered_and_the_same_for_every_database() {
 }
 
 #[test]
-fn nothing_is_left_for_later_and_no_persons_folder_is_named() {
+fn nothing_is_left_for_later_and_no_machine_or_registry_is_named() {
     report("forbidden text", &text::forbidden(&read_tree(files::EVERYTHING)));
 }
