@@ -165,7 +165,8 @@ pub struct RenewAnswer {
     pub cancel: bool,
 }
 
-/// `POST …/start`: what the attempt runs in.
+/// `POST …/start`: what the attempt runs in. Said when the image is known, and again with
+/// environment and steps when these are; the last one counts.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StartReport {

@@ -1,5 +1,7 @@
 //! A job as the API shows it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::ArtifactsSummary;
@@ -53,6 +55,12 @@ pub struct JobSummary {
     /// The step that runs, or the last that ran.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<StepName>,
+    /// Which step that is, counted from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step_number: Option<u32>,
+    /// How many steps the newest attempt has, once that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step_count: Option<u32>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When the newest attempt began.
@@ -129,6 +137,15 @@ pub struct SandboxView {
     pub compiler: String,
     /// The isolation profile, such as `docker/standard`.
     pub profile: String,
+    /// What `docker run` takes to make a container like it by hand, one word each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
+    /// The environment of every step.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub environment: BTreeMap<String, String>,
+    /// How many steps there are to run; 0 before that is known.
+    #[serde(default)]
+    pub step_count: u32,
 }
 
 /// One step of an attempt.

@@ -189,6 +189,13 @@ impl Queue {
             cancel_requested: matches!(&row.state, JobState::Running(r) if r.cancel.is_some()),
             attempt: attempts(&row.state),
             step: newest.and_then(|attempt| attempt.steps.last()).map(|step| step.name.clone()),
+            step_number: newest
+                .and_then(|attempt| u32::try_from(attempt.steps.len()).ok())
+                .filter(|number| *number > 0),
+            step_count: newest
+                .and_then(|attempt| attempt.sandbox.as_ref())
+                .map(|sandbox| sandbox.step_count)
+                .filter(|count| *count > 0),
             created_at: row.job.created_at,
             started_at: match &row.state {
                 JobState::Queued(_) => None,

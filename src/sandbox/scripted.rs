@@ -175,6 +175,10 @@ impl Sandbox for ScriptedSandbox {
         }
     }
 
+    fn by_hand(&self, _spec: &SessionSpec) -> Vec<String> {
+        Vec::new()
+    }
+
     async fn sweep(&self, _alive: &[(JobId, u32)]) -> Result<Swept, SandboxError> {
         Ok(Swept::default())
     }

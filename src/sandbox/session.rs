@@ -112,6 +112,10 @@ pub trait Sandbox: Send + Sync + fmt::Debug {
     /// A fresh session. When this fails, nothing of it is left.
     async fn open(&self, spec: SessionSpec) -> Result<Box<dyn Session>, SandboxError>;
 
+    /// What `docker run` takes to make a container like the one of a session, one word each, as far
+    /// as it can; nothing where there are no containers.
+    fn by_hand(&self, spec: &SessionSpec) -> Vec<String>;
+
     /// Removes what this agent left behind, except what belongs to `alive` attempts.
     async fn sweep(&self, alive: &[(JobId, u32)]) -> Result<Swept, SandboxError>;
 }

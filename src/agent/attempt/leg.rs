@@ -53,13 +53,7 @@ pub(super) async fn build(
     parts: &mut Parts,
 ) -> Result<Judged, Trouble> {
     let ready = unless_stopped(cx, prepare(cx, leg, slot, parts)).await?;
-    let Ready { mut session, pinned, found, choice } = ready;
-    let facts = JobFacts {
-        toolchain: &pinned.facts,
-        limits: leg.limits,
-        committed_at: found.info.committed_at,
-    };
-    let env = builder::environment(facts, &choice.env, &leg.recipe.env);
+    let Ready { mut session, pinned, found, choice, env } = ready;
 
     let began = Instant::now();
     let (exit, told) = run(cx, &mut **session, leg.limits, (&choice.steps, &env)).await?;
@@ -114,6 +108,7 @@ struct Ready {
     pinned: PinnedToolchain,
     found: Inspection,
     choice: Choice,
+    env: Environment,
 }
 
 /// Everything up to the run: the image, the source, the sandbox, the steps.
@@ -130,20 +125,32 @@ async fn prepare(
     }
     // The sandbox is made while the source is fetched, and the server told of both meanwhile.
     let began = Instant::now();
+    let spec = session_spec(cx, leg, &pinned);
+    let mut view = sandbox_view(cx, &spec, &pinned);
     let open = async {
-        let (deps, spec) = (Arc::clone(&cx.deps), session_spec(cx, leg, &pinned));
+        let deps = Arc::clone(&cx.deps);
         let session = slot.open(async move { deps.sandbox.open(spec).await }).await?;
         Ok::<_, Trouble>((session, began.elapsed()))
     };
-    let (opened, source, ()) = tokio::try_join!(open, fetch(cx, leg), report_start(cx, &pinned))?;
+    let (opened, source, ()) =
+        tokio::try_join!(open, fetch(cx, leg), report_start(cx, view.clone()))?;
     let (mut session, sandbox_time) = opened;
     let Fetched { tar, found, took } = source;
     parts.usage.sandbox_millis = millis(sandbox_time);
     parts.usage.source_millis = millis(took);
 
     let choice = choose(cx, leg, &pinned, &found).await?;
-    session.load(tar).await?;
-    Ok(Ready { session, pinned, found, choice })
+    let facts = JobFacts {
+        toolchain: &pinned.facts,
+        limits: leg.limits,
+        committed_at: found.info.committed_at,
+    };
+    let env = builder::environment(facts, &choice.env, &leg.recipe.env);
+    view.environment.clone_from(&env.0);
+    view.step_count = u32::try_from(choice.steps.len()).unwrap_or(u32::MAX);
+    let load = async { Ok(session.load(tar).await?) };
+    tokio::try_join!(load, report_start(cx, view))?;
+    Ok(Ready { session, pinned, found, choice, env })
 }
 
 fn session_spec(cx: &Context, leg: Leg<'_>, pinned: &PinnedToolchain) -> SessionSpec {
@@ -158,15 +165,19 @@ fn session_spec(cx: &Context, leg: Leg<'_>, pinned: &PinnedToolchain) -> Session
     }
 }
 
-async fn report_start(cx: &Context, pinned: &PinnedToolchain) -> Result<(), Trouble> {
-    let report = StartReport {
-        sandbox: SandboxView {
-            image: pinned.image.0.clone(),
-            recipe_digest: pinned.recipe_digest.clone(),
-            compiler: pinned.compiler.clone(),
-            profile: cx.deps.machine.profile.clone(),
-        },
-    };
+fn sandbox_view(cx: &Context, spec: &SessionSpec, pinned: &PinnedToolchain) -> SandboxView {
+    SandboxView {
+        image: pinned.image.0.clone(),
+        recipe_digest: pinned.recipe_digest.clone(),
+        compiler: pinned.compiler.clone(),
+        profile: cx.deps.machine.profile.clone(),
+        options: cx.deps.sandbox.by_hand(spec),
+        ..SandboxView::default()
+    }
+}
+
+async fn report_start(cx: &Context, sandbox: SandboxView) -> Result<(), Trouble> {
+    let report = StartReport { sandbox };
     let heard = super::retry::until_heard(&cx.ending, || cx.client.start(&report)).await;
     match heard {
         None => Err(Trouble::Stopped),

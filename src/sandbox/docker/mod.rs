@@ -7,6 +7,7 @@
 //! paths the user controls, are never used.
 
 mod build;
+mod by_hand;
 mod cleanup;
 mod engine;
 mod holder;

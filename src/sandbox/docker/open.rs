@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     build::{self, Build},
+    by_hand,
     engine::Engine,
     holder::Holder,
     label::{self, Identity, Key},
@@ -108,6 +109,11 @@ impl Sandbox for DockerSandbox {
         let opened = self.0.tasks.spawn(async move { Box::pin(machine.open(spec)).await }).await;
         let session = opened.map_err(|error| SandboxError::Engine(error.to_string()))??;
         Ok(Box::new(session))
+    }
+
+    fn by_hand(&self, spec: &SessionSpec) -> Vec<String> {
+        let cpus = self.0.engine.nano_cpus(spec.limits.cpu_millis);
+        by_hand::options(&self.0.profile.build(spec, cpus), &profile::volume(spec))
     }
 
     async fn sweep(&self, alive: &[(JobId, u32)]) -> Result<Swept, SandboxError> {
