@@ -55,5 +55,6 @@ fn facts(toolchain: Toolchain) -> ToolchainFacts {
         env,
         configure_host: toolchain.configure_host,
         cmake_args: toolchain.cmake_args,
+        meson_args: toolchain.meson_args,
     }
 }

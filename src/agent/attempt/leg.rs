@@ -215,8 +215,9 @@ async fn choose(
     pinned: &PinnedToolchain,
     found: &Inspection,
 ) -> Result<Choice, Trouble> {
-    let choice = builder::choose(&found.listing, leg.recipe, &pinned.facts)
+    let plan = builder::plan(&found.listing, leg.recipe, &pinned.facts)
         .map_err(|none| Trouble::new(Cause::RecipeInvalid, none.sentence))?;
+    let choice = plan.first;
     cx.log.say(&choice.reason).await;
     Ok(choice)
 }

@@ -35,15 +35,15 @@ pub(super) async fn plan(
         Some(Err(_)) | None => Recipe::default(),
     };
     let recipe = file.overridden_by(submission.clone());
-    let choice = builder::choose(&found.listing, &recipe, &ToolchainFacts::default());
-    match &choice {
-        Ok(choice) => cx.log.say(&choice.reason).await,
+    let planned = builder::plan(&found.listing, &recipe, &ToolchainFacts::default());
+    match &planned {
+        Ok(plan) => cx.log.say(&plan.first.reason).await,
         Err(none) => cx.log.say(&none.sentence).await,
     }
     parts.plan = Some(Box::new(PlanReport {
         info: found.info,
         recipe_file,
-        no_choice: choice.err().map(|none| none.sentence),
+        no_choice: planned.err().map(|none| none.sentence),
     }));
     Ok(())
 }

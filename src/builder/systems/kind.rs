@@ -44,6 +44,8 @@ pub struct ToolchainFacts {
     pub configure_host: Option<String>,
     /// Arguments for CMake, such as `-DCMAKE_SYSTEM_NAME=Windows`.
     pub cmake_args: Vec<String>,
+    /// Arguments for `meson setup`, such as `--cross-file=…`.
+    pub meson_args: Vec<String>,
 }
 
 /// What is wanted of a build.

@@ -55,6 +55,7 @@ fn mingw() -> ToolchainFacts {
             .into(),
         configure_host: Some("x86_64-w64-mingw32".into()),
         cmake_args: vec!["-DCMAKE_SYSTEM_NAME=Windows".into(), "-DX=a b".into()],
+        meson_args: vec!["--cross-file=/x".into()],
     }
 }
 
@@ -63,7 +64,8 @@ fn testing() -> Recipe {
 }
 
 fn chosen(entries: &[&str], recipe: &Recipe, toolchain: &ToolchainFacts) -> Choice {
-    choose(&listing(entries), recipe, toolchain).unwrap_or_else(|e| panic!("{entries:?}: {e}"))
+    let plan = plan(&listing(entries), recipe, toolchain);
+    plan.unwrap_or_else(|e| panic!("{entries:?}: {e}")).first
 }
 
 fn runs(choice: &Choice) -> Vec<&str> {
@@ -330,7 +332,7 @@ fn what_cannot_be_built_is_explained_with_an_example() {
         (&[".hidden/Makefile", "x.c"], "looked for CMakeLists.txt"),
         (&["tests/Makefile", "x.c"], "looked for CMakeLists.txt"),
     ] {
-        let error = choose(&listing(entries), &Recipe::default(), &clang()).unwrap_err();
+        let error = plan(&listing(entries), &Recipe::default(), &clang()).unwrap_err();
         assert!(error.sentence.contains(expected), "{entries:?}: {error}");
         assert!(error.sentence.contains(".kiln.toml"), "{error}");
         let (_, example) = error.sentence.split_once("\n\n").unwrap();
@@ -356,7 +358,7 @@ proptest::proptest! {
         for path in listing.wanted_files() {
             listing.add_contents(&path, parts.concat().into_bytes());
         }
-        let _ = choose(&listing, &testing(), &mingw());
+        let _ = plan(&listing, &testing(), &mingw());
     }
 }
 
@@ -365,5 +367,5 @@ fn large_trees_are_looked_at_once() {
     let paths = (0..50_000).map(|n| (format!("d{}/f{n}.c", n % 500).into_bytes(), FileKind::File));
     let listing = Listing::new(paths);
     assert!(listing.wanted_files().is_empty());
-    assert!(choose(&listing, &Recipe::default(), &clang()).is_err());
+    assert!(plan(&listing, &Recipe::default(), &clang()).is_err());
 }

@@ -1,4 +1,4 @@
-//! Chooses how a tree is built: the recipe's steps, or the first build system that fits.
+//! Plans how a tree is built: the recipe's steps, or the build systems that fit, the best first.
 //!
 //! The root counts before the folders below it; of those, one that has a build system counts when
 //! it is the only one, or is called `src`. The choice comes with its reason, for the log.
@@ -64,6 +64,16 @@ pub struct Choice {
     pub source_dir: String,
 }
 
+/// How a tree is built, and what else in it could build it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Plan {
+    /// What is done.
+    pub first: Choice,
+    /// What is tried, in this order, where the one before cannot even be configured for a reason
+    /// that is its own.
+    pub others: Vec<Choice>,
+}
+
 /// Nothing in the tree says how to build it.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{sentence}")]
@@ -72,20 +82,21 @@ pub struct NoChoice {
     pub sentence: String,
 }
 
-/// Chooses the steps. Contents that [`Listing::wanted_files`] named should have been added.
-pub fn choose(
+/// Plans the steps. Contents that [`Listing::wanted_files`] named should have been added.
+pub fn plan(
     listing: &Listing,
     recipe: &Recipe,
     toolchain: &ToolchainFacts,
-) -> Result<Choice, NoChoice> {
+) -> Result<Plan, NoChoice> {
     if !recipe.steps.is_empty() {
-        return Ok(Choice {
+        let first = Choice {
             system: System::Recipe,
             reason: "The recipe gives the steps.".to_owned(),
             steps: recipe.steps.clone(),
             env: BTreeMap::new(),
             source_dir: String::new(),
-        });
+        };
+        return Ok(Plan { first, others: Vec::new() });
     }
     let has_submodules = listing.contains(b".gitmodules");
     if !has_submodules && listing.sources().next().is_none() {
@@ -93,8 +104,8 @@ pub fn choose(
     }
     let wish = Wish { toolchain, test: recipe.test == Some(true) };
     let root = Folder { listing, path: "" };
-    if let Some(found) = find(root, wish) {
-        return Ok(chosen(root, found));
+    if let Some(plan) = planned(root, wish) {
+        return Ok(plan);
     }
     if let Some(stub) = systems::stub(root) {
         let problem = format!("{stub} only tells to run something else first");
@@ -104,32 +115,31 @@ pub fn choose(
     if let Some((_, name, _)) = later(listing) {
         return Err(no_choice(listing, &format!("{name} is not understood yet")));
     }
-    let mut below: Vec<(Folder<'_>, Found)> = listing
+    let mut below: Vec<(&str, Plan)> = listing
         .folders()
         .into_iter()
         .filter(|path| !PARTS.contains(&path.to_ascii_lowercase().as_str()))
-        .map(|path| Folder { listing, path })
-        .filter_map(|folder| Some((folder, find(folder, wish)?)))
+        .filter_map(|path| Some((path, planned(Folder { listing, path }, wish)?)))
         .collect();
     if below.len() > 1
-        && let Some(at) = below.iter().position(|(folder, _)| folder.path == "src")
+        && let Some(at) = below.iter().position(|(path, _)| *path == "src")
     {
         below = vec![below.swap_remove(at)];
     }
     if below.len() > 1 {
         let names: Vec<String> =
-            below.iter().take(SHOWN).map(|(folder, _)| printable(folder.path)).collect();
+            below.iter().take(SHOWN).map(|(path, _)| printable(path)).collect();
         let problem = format!("several folders could be the project ({})", names.join(", "));
         return Err(no_choice(listing, &problem));
     }
-    match below.pop() {
-        Some((folder, found)) => Ok(chosen(folder, found)),
-        None => Err(no_choice(listing, "")),
-    }
+    below.pop().map(|(_, plan)| plan).ok_or_else(|| no_choice(listing, ""))
 }
 
-fn find(folder: Folder<'_>, wish: Wish<'_>) -> Option<Found> {
-    systems::IN_ORDER.iter().find_map(|find| find(folder, wish))
+/// Everything that can build this folder.
+fn planned(folder: Folder<'_>, wish: Wish<'_>) -> Option<Plan> {
+    let mut choices =
+        systems::IN_ORDER.iter().filter_map(|find| Some(chosen(folder, find(folder, wish)?)));
+    Some(Plan { first: choices.next()?, others: choices.collect() })
 }
 
 fn chosen(folder: Folder<'_>, found: Found) -> Choice {
