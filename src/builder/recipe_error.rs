@@ -37,14 +37,6 @@ pub enum RecipeFileError {
         /// The keys that are known there.
         allowed: String,
     },
-    /// A key that has a meaning later, not yet.
-    #[error(
-        ".kiln.toml, line {line}: packages is not supported yet: take a toolchain whose image has them, and remove the key"
-    )]
-    Packages {
-        /// The line.
-        line: usize,
-    },
     /// A value of the wrong type.
     #[error(".kiln.toml, line {line}: `{key}` must be {allowed}, this is {found}")]
     Type {

@@ -11,7 +11,8 @@ use super::{
     recipe_values::{Table, Text, Value},
 };
 use crate::model::{
-    ArtifactRules, ArtifactWhen, Environment, LimitsRequest, Recipe, Step, StepKind, ToolchainName,
+    ArtifactRules, ArtifactWhen, Environment, LimitsRequest, PackageName, Recipe, Step, StepKind,
+    ToolchainName,
 };
 
 /// The name of the file, in the root of the tree.
@@ -23,8 +24,17 @@ pub const MAX_RECIPE_BYTES: usize = 64 * 1024;
 /// The longest time that can be written: a year; what is allowed is for the server's policy.
 const MAX_SECONDS: u64 = 366 * 24 * 3600;
 
-const KEYS: &[&str] =
-    &["toolchains", "timeout", "test", "submodules", "env", "step", "artifacts", "limits"];
+const KEYS: &[&str] = &[
+    "toolchains",
+    "packages",
+    "timeout",
+    "test",
+    "submodules",
+    "env",
+    "step",
+    "artifacts",
+    "limits",
+];
 
 /// Reads the text of a `.kiln.toml`.
 pub fn parse(bytes: &[u8]) -> Result<Recipe, Error> {
@@ -42,13 +52,10 @@ pub fn parse(bytes: &[u8]) -> Result<Recipe, Error> {
         line: lines.line(error.span().map_or(0, |span| span.start)),
         problem: error.message().replace('\n', ", "),
     })?;
-    let root = Table::root(document.get_ref(), lines);
-    if let Some(line) = root.line_of("packages") {
-        return Err(Error::Packages { line });
-    }
-    let root = root.only(KEYS)?;
+    let root = Table::root(document.get_ref(), lines).only(KEYS)?;
     let recipe = Recipe {
         toolchains: root.get("toolchains").map(toolchains).transpose()?.unwrap_or_default(),
+        packages: root.get("packages").map(packages).transpose()?.unwrap_or_default(),
         steps: root.get("step").map(steps).transpose()?.unwrap_or_default(),
         env: root.get("env").map(env).transpose()?.unwrap_or_default(),
         artifacts: root.get("artifacts").map(artifacts).transpose()?.unwrap_or_default(),
@@ -67,6 +74,11 @@ fn parsed<T: FromStr<Err: ToString>>(value: &Value<'_, '_>) -> Result<T, Error> 
 #[expect(clippy::needless_pass_by_value, reason = "so that it can be given to Option::map")]
 fn toolchains(value: Value<'_, '_>) -> Result<Vec<ToolchainName>, Error> {
     value.list("a list of toolchain names")?.iter().map(parsed).collect()
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "so that it can be given to Option::map")]
+fn packages(value: Value<'_, '_>) -> Result<Vec<PackageName>, Error> {
+    value.list("a list of Debian packages")?.iter().map(parsed).collect()
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "so that it can be given to Option::map")]
@@ -194,6 +206,7 @@ mod tests {
 
     const EVERYTHING: &str = r#"
 toolchains = ["gcc:14", "clang:19"]
+packages = ["libevent-dev", "g++"]
 timeout = "20m"
 test = true
 submodules = false
@@ -219,6 +232,7 @@ cpu_millis = 4000
     fn everything_that_can_be_said_is_understood() {
         let recipe = parse(EVERYTHING.as_bytes()).unwrap();
         assert_eq!(recipe.toolchains.len(), 2);
+        assert_eq!(recipe.packages[0].as_str(), "libevent-dev");
         assert_eq!(recipe.limits.wall_seconds, Some(1200));
         assert_eq!(recipe.limits.memory_bytes, Some(4 << 30));
         assert_eq!(recipe.limits.cpu_millis, Some(4000));
@@ -241,7 +255,14 @@ cpu_millis = 4000
             ("\n[env]\nA = 1", "line 3: `env.A` must be a string, this is an integer"),
             ("[env]\n\"A=B\" = '1'", "env.\"A=B\""),
             ("[env]\nA.B = '1'", "line 2: `env.A` must be a string, this is a table"),
-            ("packages = ['x']", "line 1: packages is not supported yet"),
+            (
+                "packages = 'zlib1g-dev'",
+                "line 1: `packages` must be a list of Debian packages, this is a string",
+            ),
+            (
+                "packages = ['zlib1g-dev',\n'gcc-']",
+                "line 2: `packages[1]`: \"gcc-\" is not the name of a Debian package",
+            ),
             ("test = 'yes'", "line 1: `test` must be true or false, this is a string"),
             (
                 "toolchains = 'gcc:14'",

@@ -60,12 +60,6 @@ impl<'a, 'i> Table<'a, 'i> {
         Ok(self)
     }
 
-    /// The line of a key, if it is there.
-    pub(super) fn line_of(&self, key: &str) -> Option<usize> {
-        let (key, _) = self.entries.iter().find(|(known, _)| known.get_ref() == key)?;
-        Some(self.text.line(key.span().start))
-    }
-
     /// The value of a key.
     pub(super) fn get(&self, key: &str) -> Option<Value<'a, 'i>> {
         let spanned = self.entries.get(key)?;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{LimitsRequest, StepName, ToolchainName};
+use super::{LimitsRequest, PackageName, StepName, ToolchainName};
 
 /// The most steps a recipe may have.
 const MAX_STEPS: usize = 64;
@@ -21,6 +21,8 @@ const MAX_PATTERNS: usize = 256;
 const MAX_PATTERN_BYTES: usize = 1024;
 /// The most toolchains of one build.
 const MAX_TOOLCHAINS: usize = 64;
+/// The most packages: more than any project of Debian's own asks for by far, and still one command line.
+const MAX_PACKAGES: usize = 256;
 
 /// What is to be done, as far as it was said.
 #[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -28,6 +30,8 @@ const MAX_TOOLCHAINS: usize = 64;
 pub struct Recipe {
     /// The toolchains to build with; empty means the server's default.
     pub toolchains: Vec<ToolchainName>,
+    /// Debian packages that the build needs beside what the toolchain has.
+    pub packages: Vec<PackageName>,
     /// The steps; empty means that they are found from the tree.
     pub steps: Vec<Step>,
     /// Environment of every step.
@@ -159,6 +163,7 @@ impl Recipe {
         env.0.extend(over.env.0);
         Self {
             toolchains: pick(self.toolchains, over.toolchains),
+            packages: pick(self.packages, over.packages),
             steps: pick(self.steps, over.steps),
             env,
             artifacts: ArtifactRules {
@@ -181,6 +186,7 @@ impl Recipe {
                 return Err(RecipeError::Duplicate(toolchain.clone()));
             }
         }
+        at_most("packages", self.packages.len(), MAX_PACKAGES)?;
         at_most("steps", self.steps.len(), MAX_STEPS)?;
         at_most("env", self.env.0.len(), MAX_ENV)?;
         let mut bytes = 0;
@@ -249,6 +255,7 @@ mod tests {
     fn the_submission_wins_key_by_key() {
         let file = Recipe {
             toolchains: vec!["gcc:14".parse().unwrap()],
+            packages: vec!["zlib1g-dev".parse().unwrap()],
             steps: vec![step("compile", "make")],
             env: Environment([("A".into(), "1".into()), ("B".into(), "1".into())].into()),
             test: Some(true),
@@ -262,6 +269,10 @@ mod tests {
         let merged = file.overridden_by(over);
         assert_eq!(merged.toolchains, ["clang:19".parse().unwrap()]);
         assert_eq!(merged.steps, [step("compile", "make")]);
+        assert_eq!(merged.packages, ["zlib1g-dev".parse().unwrap()]);
+        let other = Recipe { packages: vec!["libuv1-dev".parse().unwrap()], ..Recipe::default() };
+        let both = merged.clone().overridden_by(other.clone());
+        assert_eq!(both.packages, other.packages);
         assert_eq!(merged.env.0["A"], "1");
         assert_eq!(merged.env.0["B"], "2");
         assert_eq!(merged.test, Some(true));
@@ -290,6 +301,10 @@ mod tests {
             steps(vec![step("compile", "  ")]),
             steps(vec![step("compile", "a\0b")]),
             steps(vec![step("compile", "make"); MAX_STEPS + 1]),
+            Recipe {
+                packages: vec!["zlib1g-dev".parse().unwrap(); MAX_PACKAGES + 1],
+                ..Recipe::default()
+            },
         ] {
             assert!(bad.validate().is_err(), "{bad:?}");
         }

@@ -8,7 +8,8 @@ use utoipa::{
 };
 
 use crate::model::{
-    AgentId, BuildId, CommitId, JobId, QueueName, RefName, StepName, Timestamp, ToolchainName,
+    AgentId, BuildId, CommitId, JobId, PackageName, QueueName, RefName, StepName, Timestamp,
+    ToolchainName,
 };
 
 macro_rules! text {
@@ -40,6 +41,7 @@ text! {
         "A commit's id, 40 hexadecimal digits.";
     RefName: "RefName", None, "main", "A branch, a tag or a full ref name.";
     ToolchainName: "ToolchainName", None, "gcc:14", "A toolchain's name.";
+    PackageName: "PackageName", None, "libevent-dev", "The name of a Debian package.";
     QueueName: "QueueName", None, "default", "A queue's name.";
     StepName: "StepName", None, "compile", "A step's name.";
     Timestamp: "Timestamp", Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)),

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    ArtifactRules, CommitId, Environment, LimitsRequest, QueueName, Recipe, RefName, Step,
-    StepKind, StepName, ToolchainName,
+    ArtifactRules, CommitId, Environment, LimitsRequest, PackageName, QueueName, Recipe, RefName,
+    Step, StepKind, StepName, ToolchainName,
 };
 
 /// A request to build one revision.
@@ -18,6 +18,10 @@ pub struct SubmitBuild {
     /// Toolchains; default: the repository's `.kiln.toml`, then the server's default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub toolchains: Vec<ToolchainName>,
+    /// Debian packages that the build needs beside what its toolchains have; they take the place of
+    /// the repository's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub packages: Vec<PackageName>,
     /// Steps that take the place of the repository's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<StepSubmission>,
@@ -90,6 +94,7 @@ impl SubmitBuild {
         };
         Recipe {
             toolchains: self.toolchains.clone(),
+            packages: self.packages.clone(),
             steps: self.steps.iter().map(step).collect(),
             env: Environment(self.env.clone()),
             artifacts: self.artifacts.clone(),

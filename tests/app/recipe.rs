@@ -107,7 +107,7 @@ async fn a_recipe_that_cannot_be_used_is_refused_with_the_line() {
     let farm = Farm::new(|_| hello()).await;
     for (recipe, words) in [
         ("\n\ntoolchain = ['gcc:14']\n", &["line 3", "`toolchain`", "toolchains"][..]),
-        ("packages = ['zlib1g-dev']\n", &["line 1", "packages"]),
+        ("packages = ['zlib1g-dev', 'gcc-']\n", &["line 1", "packages[1]", "gcc-"]),
         ("[artifacts]\ninclude = 7\n", &["line 2", "include"]),
         ("[[step]]\nname = 'a'\n", &["line 1", "run` is missing"]),
         ("toolchains = [\n", &["line"]),
@@ -182,7 +182,8 @@ async fn submissions_that_cannot_be_are_refused_at_once() {
         (json!({"artifacts": {"include": ["a/../../b"]}}), "a/../../b"),
         (json!({"labels": {"a": "b\0c"}}), "labels"),
         (json!({"labels": {"a": "b".repeat(300)}}), "labels"),
-        (json!({"packages": ["zlib1g-dev"]}), "packages"),
+        (json!({"packages": ["zlib1g-dev", "--reinstall"]}), "--reinstall"),
+        (json!({"packages": vec!["zlib1g-dev"; 257]}), "packages"),
     ] {
         let mut body = json!({"source": {"git": {"url": "https://example.org/x"}}});
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());

@@ -7,7 +7,9 @@ use clap::Args;
 use super::parse;
 use crate::{
     cli::{CliError, target::Target},
-    model::{ArtifactRules, CommitId, LimitsRequest, QueueName, RefName, ToolchainName},
+    model::{
+        ArtifactRules, CommitId, LimitsRequest, PackageName, QueueName, RefName, ToolchainName,
+    },
     protocol::{GitSubmission, SourceSubmission, StepSubmission, SubmitBuild},
 };
 
@@ -21,6 +23,9 @@ pub struct BuildArgs {
     /// Toolchains, such as gcc:14,clang:19; default: what the repository or the server says
     #[arg(short = 't', long = "toolchain", value_name = "NAME", value_delimiter = ',')]
     pub toolchains: Vec<ToolchainName>,
+    /// A Debian package that the build needs, such as libevent-dev; may be given more than once
+    #[arg(long = "package", value_name = "NAME", value_delimiter = ',')]
+    pub packages: Vec<PackageName>,
     /// The branch or tag to build; default: the repository's default branch
     #[arg(long = "ref", value_name = "REF", conflicts_with = "commit")]
     pub reference: Option<RefName>,
@@ -116,6 +121,7 @@ impl BuildArgs {
                 commit: self.commit.clone(),
             }),
             toolchains: self.toolchains.clone(),
+            packages: self.packages.clone(),
             steps: command_step(&self.command),
             test: self.test.then_some(true),
             submodules: self.submodules.then_some(true),
@@ -194,9 +200,19 @@ mod tests {
     fn what_was_not_given_is_not_sent() {
         let json = serde_json::to_value(submission(&["https://x/y"]).unwrap()).unwrap();
         assert_eq!(json["source"], serde_json::json!({"git": {"url": "https://x/y"}}));
-        for absent in ["toolchains", "steps", "test", "submodules", "env", "labels"] {
+        for absent in ["toolchains", "packages", "steps", "test", "submodules", "env", "labels"] {
             assert!(json.get(absent).is_none(), "{absent}");
         }
+    }
+
+    #[test]
+    fn packages_are_named_one_by_one_or_in_a_list() {
+        let line = ["https://x/y", "--package", "zlib1g-dev", "--package", "libuv1-dev,g++"];
+        let packages = submission(&line).unwrap().packages;
+        let names: Vec<&str> = packages.iter().map(PackageName::as_str).collect();
+        assert_eq!(names, ["zlib1g-dev", "libuv1-dev", "g++"]);
+        let bad = ["kiln", "build", "https://x/y", "--package", "gcc-"];
+        assert!(Cli::try_parse_from(bad).is_err());
     }
 
     #[test]
