@@ -23,7 +23,7 @@ pub struct Deps {
     pub machine: Machine,
     /// Where builds run.
     pub sandbox: Arc<dyn Sandbox>,
-    /// Where sources come from.
+    /// Where commits come from; uploads come from the server.
     pub sources: Arc<dyn Sources>,
     /// What builds can run in.
     pub toolchains: Arc<dyn Toolchains>,

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     builder::{Listing, ToolchainFacts},
     model::{Cause, CommitInfo, ToolchainName},
-    protocol::{ClaimedSource, PresentToolchain},
+    protocol::{ClaimedGit, PresentToolchain},
     sandbox::{ByteStream, ImageId},
 };
 
@@ -24,13 +24,13 @@ pub struct PortError {
     pub message: String,
 }
 
-/// Where sources come from.
+/// Where commits come from.
 #[async_trait]
 pub trait Sources: Send + Sync + fmt::Debug {
     /// Makes sure that the commit is on this machine.
     async fn fetch(
         &self,
-        source: &ClaimedSource,
+        source: &ClaimedGit,
         submodules: bool,
         stop: &CancellationToken,
     ) -> Result<Box<dyn FetchedSource>, PortError>;

@@ -115,7 +115,7 @@ fn announce(claimed: &Claimed) {
     tracing::info!(
         job.id = %claimed.job,
         attempt = claimed.attempt,
-        "claimed a job of {}", claimed.source.url
+        "claimed a job of {}", claimed.source
     );
 }
 

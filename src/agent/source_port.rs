@@ -7,7 +7,7 @@ use super::ports::{FetchedSource, Inspection, PortError, Received, Sources};
 use crate::{
     builder::{FileKind, Listing, RECIPE_FILE},
     model::Cause,
-    protocol::ClaimedSource,
+    protocol::ClaimedGit,
     sandbox::ByteStream,
     source::{self, FetchSpec, Fetched, SourceError, Submodules, TreeKind},
 };
@@ -34,7 +34,7 @@ impl From<SourceError> for PortError {
 impl Sources for source::Sources {
     async fn fetch(
         &self,
-        wanted: &ClaimedSource,
+        wanted: &ClaimedGit,
         submodules: bool,
         stop: &CancellationToken,
     ) -> Result<Box<dyn FetchedSource>, PortError> {

@@ -1,4 +1,4 @@
-//! Artifacts: of a job, and of a commit.
+//! Artifacts: of a job, and of a revision.
 //!
 //! What is served is a file that somebody else's code made: always as an attachment, never as
 //! something a browser shows or runs. The object's key comes from the database, never from a path.
@@ -19,8 +19,8 @@ use utoipa_axum::{
 use super::{ApiError, AppState, disposition::attachment, extract::Path, principal::Reads, ranged};
 use crate::{
     archive::{ArtifactPath, HttpRange, Manifest, ManifestEntry},
-    artifact::{AttemptKey, ObjectName, RevisionKey, serve_file},
-    model::{CommitId, JobId, ToolchainName},
+    artifact::{AttemptKey, ObjectName, serve_file},
+    model::{JobId, Revision, ToolchainName},
     protocol::{CommitArtifacts, ErrorEnvelope, Job},
 };
 
@@ -113,23 +113,23 @@ async fn file(
     serve(&state, job, &path, &headers).await
 }
 
-/// What there is for a commit
+/// What there is for a commit or an uploaded tree
 #[utoipa::path(get, path = "/api/v1/artifacts/{commit}", tag = "artifacts",
-    params(("commit" = CommitId, Path)),
+    params(("commit" = Revision, Path)),
     responses((status = 200, body = CommitArtifacts), (status = "4XX", body = ErrorEnvelope)))]
 async fn commit(
     _: Reads,
     State(state): State<AppState>,
-    Path(commit): Path<CommitId>,
+    Path(commit): Path<Revision>,
 ) -> Result<Answer<CommitArtifacts>, ApiError> {
     Ok(Answer(state.queue.commit_artifacts(&commit).await?))
 }
 
-/// One artifact of a commit
+/// One artifact of a commit or an uploaded tree
 ///
 /// From the newest successful job of this toolchain that used the repository's own recipe.
 #[utoipa::path(get, path = "/api/v1/artifacts/{commit}/{toolchain}/{path}", tag = "artifacts",
-    params(("commit" = CommitId, Path), ("toolchain" = ToolchainName, Path),
+    params(("commit" = Revision, Path), ("toolchain" = ToolchainName, Path),
         ("path" = String, Path, description = "As in the manifest.")),
     responses(
         (status = 200, content_type = "application/octet-stream", body = [u8]),
@@ -138,7 +138,7 @@ async fn commit(
 async fn commit_file(
     _: Reads,
     State(state): State<AppState>,
-    Path((commit, toolchain, path)): Path<(CommitId, ToolchainName, String)>,
+    Path((commit, toolchain, path)): Path<(Revision, ToolchainName, String)>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let there = state.queue.commit_artifacts(&commit).await?;
@@ -205,8 +205,7 @@ async fn key(state: &AppState, id: JobId) -> Result<AttemptKey, ApiError> {
 /// The key of an attempt's objects; a plan has none.
 pub(super) fn attempt_key(job: &Job, number: u32) -> Option<AttemptKey> {
     let toolchain = job.summary.toolchain.as_ref()?;
-    let revision = RevisionKey::Commit(job.commit.clone());
-    Some(AttemptKey::new(revision, toolchain, job.summary.id, number))
+    Some(AttemptKey::new(job.commit.clone(), toolchain, job.summary.id, number))
 }
 
 pub(super) async fn read_manifest(

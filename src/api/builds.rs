@@ -14,9 +14,10 @@ use super::{
     principal::{Reads, Submits},
 };
 use crate::{
-    model::{BuildId, CancelReason},
+    model::{BuildId, CancelReason, Revision},
     protocol::{
-        Build, BuildFilter, ErrorEnvelope, GitSource, Page, Retry, SourceSubmission, SubmitBuild,
+        Build, BuildFilter, BuildSource, ErrorEnvelope, GitSource, GitSubmission, Page, Retry,
+        SourceSubmission, SubmitBuild,
     },
     queue::Submission,
     source::{GitUrl, RefSpec},
@@ -57,7 +58,22 @@ async fn submit(
     {
         return created(&state, id).await;
     }
-    let SourceSubmission::Git(git) = &request.source;
+    let (source, commit) = match &request.source {
+        SourceSubmission::Git(git) => resolve(&state, git).await?,
+        SourceSubmission::Upload(upload) => {
+            return Err(ApiError::not_found("upload", &upload.digest));
+        }
+    };
+    let submission = Submission { principal, request, source, commit, key };
+    let id = state.queue.submit(submission).await?;
+    created(&state, id).await
+}
+
+/// The commit that a git source stands for now.
+async fn resolve(
+    state: &AppState,
+    git: &GitSubmission,
+) -> Result<(BuildSource, Revision), ApiError> {
     let url: GitUrl = state.sources.parse_url(&git.url)?;
     let wanted = match (&git.reference, &git.commit) {
         (Some(_), Some(_)) => {
@@ -73,10 +89,7 @@ async fn submit(
     // What was resolved tells the agent where to look if the remote gives out no bare commits.
     let found = resolved.refname.as_deref().and_then(|name| name.parse().ok());
     let source = GitSource { url: url.to_string(), reference: git.reference.clone().or(found) };
-    let commit = resolved.commit;
-    let submission = Submission { principal, request, source, commit, key };
-    let id = state.queue.submit(submission).await?;
-    created(&state, id).await
+    Ok((BuildSource::Git(source), resolved.commit.into()))
 }
 
 async fn created(

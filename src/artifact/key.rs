@@ -7,52 +7,18 @@ use std::{fmt, str::FromStr};
 
 use object_store::path::Path;
 
-use crate::{
-    archive::Digest,
-    model::{CommitId, JobId, ToolchainName},
-};
+use crate::model::{JobId, Revision, ToolchainName};
 
 /// The text is not a key that kiln made.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{0:?} is not a key of the artifact repository")]
 pub struct KeyError(String);
 
-/// A revision as part of a key: a commit, or the digest of an uploaded tree.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub enum RevisionKey {
-    /// A commit.
-    Commit(CommitId),
-    /// An uploaded tree.
-    Tree(Digest),
-}
-
-impl fmt::Display for RevisionKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Commit(commit) => commit.fmt(f),
-            Self::Tree(digest) => write!(f, "tree-{digest}"),
-        }
-    }
-}
-
-impl FromStr for RevisionKey {
-    type Err = KeyError;
-
-    fn from_str(text: &str) -> Result<Self, KeyError> {
-        let parsed = match text.strip_prefix("tree-") {
-            Some(digest) => digest.parse().ok().map(Self::Tree),
-            None => text.parse().ok().map(Self::Commit),
-        };
-        // One revision has one key: parsing takes upper case, a key does not.
-        parsed.filter(|key| key.to_string() == text).ok_or_else(|| error(text))
-    }
-}
-
 /// Where the objects of one attempt lie.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct AttemptKey {
     /// The revision that was built.
-    pub revision: RevisionKey,
+    pub revision: Revision,
     /// The toolchain's name in its form for keys; see `ToolchainName::as_key`.
     toolchain: String,
     /// The job.
@@ -63,7 +29,7 @@ pub struct AttemptKey {
 
 impl AttemptKey {
     /// The place of an attempt's objects.
-    pub fn new(revision: RevisionKey, toolchain: &ToolchainName, job: JobId, attempt: u32) -> Self {
+    pub fn new(revision: Revision, toolchain: &ToolchainName, job: JobId, attempt: u32) -> Self {
         Self { revision, toolchain: toolchain.as_key(), job, attempt }
     }
 
@@ -152,9 +118,9 @@ mod tests {
         let commit = "0123456789abcdef0123456789abcdef01234567";
         let job = JobId::new(Timestamp::from_millis(5));
         let toolchain = "gcc:14".parse().unwrap();
-        for revision in
-            [RevisionKey::Commit(commit.parse().unwrap()), RevisionKey::Tree(Digest::of(b"tree"))]
-        {
+        let tree = format!("tree-{}", "0123456789abcdef".repeat(4));
+        for revision in [commit, &tree] {
+            let revision: Revision = revision.parse().unwrap();
             for name in ObjectName::ALL {
                 let key = AttemptKey::new(revision.clone(), &toolchain, job, 2).object(name);
                 assert_eq!(key.to_string().parse(), Ok(key.clone()));

@@ -230,8 +230,8 @@ pub(super) mod tests {
 
     use super::*;
     use crate::{
-        artifact::{AttemptKey, ObjectName, RevisionKey},
-        model::JobId,
+        artifact::{AttemptKey, ObjectName},
+        model::{JobId, Revision},
     };
 
     pub(in crate::artifact) fn store() -> (tempfile::TempDir, ArtifactStore) {
@@ -241,7 +241,7 @@ pub(super) mod tests {
     }
 
     pub(in crate::artifact) fn key(attempt: u32, name: ObjectName) -> Key {
-        let revision = RevisionKey::Tree(Digest::of(b"r"));
+        let revision = Revision::Tree(Digest::of(b"r").to_string().parse().unwrap());
         let job: JobId = "01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap();
         AttemptKey::new(revision, &"gcc:14".parse().unwrap(), job, attempt).object(name)
     }

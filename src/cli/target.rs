@@ -1,4 +1,4 @@
-//! What a command is about: a build, a job, a leg of a build, or a commit.
+//! What a command is about: a build, a job, a leg of a build, or a revision.
 //!
 //! Builds and jobs have ids of one form, so that nobody has to say which it is: the server is
 //! asked for a build first, then for a job.
@@ -6,7 +6,7 @@
 use super::CliError;
 use crate::{
     client::{ClientError, Rest},
-    model::{BuildId, CommitId, ToolchainName},
+    model::{BuildId, Revision, ToolchainName},
     protocol::{Build, Job, JobSummary},
 };
 
@@ -15,8 +15,8 @@ use crate::{
 pub enum Target {
     /// A build or a job, and of a build perhaps one toolchain.
     Id(String, Option<ToolchainName>),
-    /// A commit, and perhaps one toolchain.
-    Commit(CommitId, Option<ToolchainName>),
+    /// A commit or an uploaded tree, and perhaps one toolchain.
+    Revision(Revision, Option<ToolchainName>),
 }
 
 /// What the server knows by that name.
@@ -29,7 +29,7 @@ pub(super) enum Found {
 }
 
 impl Target {
-    /// `ID`, `BUILD/TOOLCHAIN`, `COMMIT` or `COMMIT/TOOLCHAIN`.
+    /// `ID`, `BUILD/TOOLCHAIN`, `REVISION` or `REVISION/TOOLCHAIN`.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let (head, toolchain) = match text.split_once('/') {
             Some((head, toolchain)) => {
@@ -37,8 +37,8 @@ impl Target {
             }
             None => (text, None),
         };
-        if let Ok(commit) = head.parse::<CommitId>() {
-            return Ok(Self::Commit(commit, toolchain));
+        if let Ok(revision) = head.parse::<Revision>() {
+            return Ok(Self::Revision(revision, toolchain));
         }
         // Ids are typed off a screen now and then: upper case is the canonical form.
         let id = head.to_ascii_uppercase();
@@ -48,12 +48,14 @@ impl Target {
         }
     }
 
-    /// Like [`Self::parse`], but no commit.
+    /// Like [`Self::parse`], but no revision.
     pub(super) fn parse_id(text: &str) -> Result<Self, String> {
         match Self::parse(text)? {
-            Self::Commit(..) => Err("this is a commit: give the id of a build or a job; \
+            Self::Revision(..) => {
+                Err("this is a commit or a tree: give the id of a build or a job; \
                  `kiln builds --commit COMMIT` lists them"
-                .to_owned()),
+                    .to_owned())
+            }
             id @ Self::Id(..) => Ok(id),
         }
     }
@@ -128,9 +130,12 @@ mod tests {
         );
         assert_eq!(
             Target::parse(&format!("{commit}/gcc:14")),
-            Ok(Target::Commit(commit.parse().unwrap(), Some(gcc)))
+            Ok(Target::Revision(commit.parse().unwrap(), Some(gcc)))
         );
+        let tree = format!("tree-{}", "0123456789abcdef".repeat(4));
+        assert_eq!(Target::parse(&tree), Ok(Target::Revision(tree.parse().unwrap(), None)));
         assert!(Target::parse_id(commit).is_err());
+        assert!(Target::parse_id(&tree).is_err());
         for bad in ["", "main", "/gcc:14", "01KB/../x", &ulid[1..], &format!("{ulid}/")] {
             assert!(Target::parse(bad).is_err(), "{bad:?}");
         }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use url::form_urlencoded::Serializer;
 
 use crate::{
-    model::{BuildId, CommitId, JobId, ToolchainName},
+    model::{BuildId, JobId, Revision, ToolchainName},
     protocol::{BuildFilter, LogQuery},
 };
 
@@ -53,14 +53,14 @@ impl Paths {
         format!("api/v1/jobs/{job}/artifacts/{}", encode(path))
     }
 
-    /// What there is for a commit.
-    pub fn commit_artifacts(commit: &CommitId) -> String {
-        format!("api/v1/artifacts/{commit}")
+    /// What there is for a revision.
+    pub fn commit_artifacts(revision: &Revision) -> String {
+        format!("api/v1/artifacts/{revision}")
     }
 
-    /// One file of the newest build of a commit.
-    pub fn commit_artifact(commit: &CommitId, toolchain: &ToolchainName, path: &str) -> String {
-        format!("api/v1/artifacts/{commit}/{toolchain}/{}", encode(path))
+    /// One file of the newest build of a revision.
+    pub fn commit_artifact(revision: &Revision, toolchain: &ToolchainName, path: &str) -> String {
+        format!("api/v1/artifacts/{revision}/{toolchain}/{}", encode(path))
     }
 
     /// The toolchains.

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 pub use super::paths::Paths;
 use super::{ClientError, DownloadError, Http, download};
 use crate::{
-    model::{BuildId, CommitId, JobId},
+    model::{BuildId, JobId, Revision},
     protocol::{
         AgentView, Build, BuildFilter, CommitArtifacts, Job, LogQuery, Page, Retry, SubmitBuild,
         ToolchainView,
@@ -158,12 +158,12 @@ impl Rest {
         download::download(&self.http, &Paths::artifact(job, path), sink).await
     }
 
-    /// What there is for a commit.
+    /// What there is for a revision.
     pub async fn commit_artifacts(
         &self,
-        commit: &CommitId,
+        revision: &Revision,
     ) -> Result<CommitArtifacts, ClientError> {
-        self.get(&Paths::commit_artifacts(commit)).await
+        self.get(&Paths::commit_artifacts(revision)).await
     }
 
     /// The toolchains that can be asked for.

@@ -10,7 +10,7 @@ use super::{
     seal::{Index, ReadError, TRAILER_BYTES},
 };
 use crate::{
-    artifact::{AttemptKey, Key, ObjectName, RevisionKey},
+    artifact::{AttemptKey, Key, ObjectName},
     model::{Frame, JobId},
     store::AttemptRow,
 };
@@ -76,8 +76,7 @@ impl Logs {
         let row = self.store.job(job).await?.ok_or_else(missing)?;
         let build = self.store.build(row.job.build).await?.ok_or_else(missing)?;
         let toolchain = row.job.toolchain.unwrap_or_else(|| "plan".parse().expect("it is a name"));
-        let revision = RevisionKey::Commit(build.commit);
-        Ok(AttemptKey::new(revision, &toolchain, job, attempt).object(ObjectName::Log))
+        Ok(AttemptKey::new(build.commit, &toolchain, job, attempt).object(ObjectName::Log))
     }
 
     /// The index of a sealed log.

@@ -13,6 +13,7 @@ mod outcome;
 mod package;
 mod principal;
 mod recipe;
+mod revision;
 mod source;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
@@ -28,4 +29,5 @@ pub use outcome::{Cause, Outcome};
 pub use package::{PackageName, PackageNameError};
 pub use principal::{Permission, Principal};
 pub use recipe::{ArtifactRules, ArtifactWhen, Environment, Recipe, RecipeError, Step, StepKind};
+pub use revision::{Revision, RevisionError, TreeDigest, TreeDigestError};
 pub use source::{CommitId, CommitIdError, CommitInfo, RefName, RefNameError};

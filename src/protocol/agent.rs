@@ -3,16 +3,18 @@
 //! Every message about a job names job and attempt in its path, and the token names the agent: that
 //! is the fence. Answer 409 with the code `stale_attempt` means: drop the work, say nothing more.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
-use super::{ArtifactsSummary, DiagnosticsView, SandboxView, UsageView};
+use super::{ArtifactsSummary, DiagnosticsView, SandboxView, TreeBase, UsageView};
 use crate::model::{
-    AgentId, BuildId, ClaimId, CommitId, CommitInfo, JobId, Limits, Recipe, RefName, Timestamp,
-    ToolchainName, Verdict,
+    AgentId, BuildId, ClaimId, CommitId, CommitInfo, JobId, Limits, Recipe, RefName, Revision,
+    Timestamp, ToolchainName, TreeDigest, Verdict,
 };
 
 /// The version of this protocol; a server refuses agents that speak an older one.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// `POST /agent/v1/register`, with the enrollment token: an agent makes itself known.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -117,7 +119,27 @@ pub struct Claimed {
 
 /// The source of a job.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ClaimedSource {
+#[serde(rename_all = "snake_case")]
+pub enum ClaimedSource {
+    /// A commit of a git repository, which the agent fetches by itself.
+    Git(ClaimedGit),
+    /// An uploaded tree, which the server has: `GET …/source`.
+    Upload(ClaimedUpload),
+}
+
+/// An uploaded tree.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ClaimedUpload {
+    /// Its digest.
+    pub digest: TreeDigest,
+    /// What it was made from, if that was said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base: Option<TreeBase>,
+}
+
+/// A commit and where it is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ClaimedGit {
     /// The repository's URL, as the server normalized it.
     pub url: String,
     /// The ref it was resolved from: where to look if the remote gives out no bare commits.
@@ -125,6 +147,25 @@ pub struct ClaimedSource {
     pub reference: Option<RefName>,
     /// The commit.
     pub commit: CommitId,
+}
+
+impl fmt::Display for ClaimedSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Git(git) => write!(f, "{} at {}", git.url, git.commit.short()),
+            Self::Upload(upload) => write!(f, "the uploaded tree {}", upload.digest.short()),
+        }
+    }
+}
+
+impl ClaimedSource {
+    /// What is built.
+    pub fn revision(&self) -> Revision {
+        match self {
+            Self::Git(git) => Revision::Commit(git.commit.clone()),
+            Self::Upload(upload) => Revision::Tree(upload.digest.clone()),
+        }
+    }
 }
 
 /// What to do with the source.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{BuildId, CommitId, JobId, Timestamp, ToolchainName};
+use crate::model::{BuildId, JobId, Revision, Timestamp, ToolchainName};
 
 /// What one attempt kept.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
@@ -17,11 +17,11 @@ pub struct ArtifactsSummary {
     pub tar_sha256: String,
 }
 
-/// What there is for a commit.
+/// What there is for a revision.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct CommitArtifacts {
-    /// The commit.
-    pub commit: CommitId,
+    /// The revision: a commit, or an uploaded tree.
+    pub commit: Revision,
     /// The successful jobs that built it, the newest first.
     pub jobs: Vec<CommitJob>,
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::JobSummary;
+use super::{JobSummary, TreeBase};
 use crate::model::{
-    BuildId, Cause, CommitId, Outcome, QueueName, RefName, Timestamp, ToolchainName,
+    BuildId, Cause, Outcome, QueueName, RefName, Revision, Timestamp, ToolchainName, TreeDigest,
 };
 
 /// A build: one request to build one revision.
@@ -15,9 +15,9 @@ pub struct Build {
     /// Its id.
     pub id: BuildId,
     /// Where the source is.
-    pub source: GitSource,
-    /// The revision: every job of the build has this commit.
-    pub commit: CommitId,
+    pub source: BuildSource,
+    /// The revision, a commit or an uploaded tree: every job of the build has this one.
+    pub commit: Revision,
     /// What the commit says of itself, once the plan has read it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit_info: Option<CommitView>,
@@ -45,6 +45,26 @@ pub struct Build {
     pub plan: JobSummary,
     /// Its jobs, in order of their legs; retries after what they retry.
     pub jobs: Vec<JobSummary>,
+}
+
+/// Where the source of a build is.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(untagged)]
+pub enum BuildSource {
+    /// A git repository.
+    Git(GitSource),
+    /// A tree that was uploaded.
+    Upload(UploadSource),
+}
+
+/// An uploaded tree as it was submitted.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct UploadSource {
+    /// Its digest.
+    pub upload: TreeDigest,
+    /// What it was made from, if that was said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base: Option<TreeBase>,
 }
 
 /// A git source as it was asked for.
@@ -119,10 +139,10 @@ impl Trigger {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct BuildFilter {
-    /// Only this commit.
+    /// Only this revision: a commit, or `tree-` and an upload's digest.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(value_type = Option<String>)]
-    pub commit: Option<CommitId>,
+    pub commit: Option<Revision>,
     /// Only in this state.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(inline)]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ArtifactsSummary;
 use crate::model::{
-    AgentId, BuildId, Cause, CommitId, JobId, Limits, Outcome, StateName, StepKind, StepName,
+    AgentId, BuildId, Cause, JobId, Limits, Outcome, Revision, StateName, StepKind, StepName,
     Timestamp, ToolchainName,
 };
 
@@ -79,8 +79,8 @@ pub struct Job {
     pub summary: JobSummary,
     /// Its build.
     pub build: BuildId,
-    /// The commit it builds.
-    pub commit: CommitId,
+    /// The revision it builds.
+    pub commit: Revision,
     /// Its bounds.
     pub limits: Limits,
     /// Its attempts, the newest last.

@@ -14,14 +14,19 @@ mod page;
 mod schema;
 mod submit;
 mod toolchain;
+mod upload;
 
 pub use agent::{
-    AgentStatus, AgentView, AppendAnswer, ArtifactPart, ClaimRequest, Claimed, ClaimedSource,
-    FinishReport, LogEnd, PROTOCOL_VERSION, PlanReport, PresentToolchain, RegisterAnswer,
-    RegisterRequest, RenewAnswer, RenewRequest, StartReport, Work,
+    AgentStatus, AgentView, AppendAnswer, ArtifactPart, ClaimRequest, Claimed, ClaimedGit,
+    ClaimedSource, ClaimedUpload, FinishReport, LogEnd, PROTOCOL_VERSION, PlanReport,
+    PresentToolchain, RegisterAnswer, RegisterRequest, RenewAnswer, RenewRequest, StartReport,
+    Work,
 };
 pub use artifacts::{ArtifactsSummary, CommitArtifacts, CommitJob};
-pub use build::{Build, BuildFilter, BuildState, CommitView, GitSource, Retry, Trigger};
+pub use build::{
+    Build, BuildFilter, BuildSource, BuildState, CommitView, GitSource, Retry, Trigger,
+    UploadSource,
+};
 pub use error::{ErrorBody, ErrorEnvelope};
 pub use event::{Event, EventKind};
 pub use job::{
@@ -32,3 +37,4 @@ pub use log::{LogEvent, LogQuery, LogStreamEnd};
 pub use page::{DEFAULT_PAGE, MAX_PAGE, Page};
 pub use submit::{GitSubmission, SourceSubmission, StepSubmission, SubmitBuild};
 pub use toolchain::{AgentToolchain, ToolchainView};
+pub use upload::{TreeBase, UploadSubmission};

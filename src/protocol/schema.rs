@@ -8,8 +8,8 @@ use utoipa::{
 };
 
 use crate::model::{
-    AgentId, BuildId, CommitId, JobId, PackageName, QueueName, RefName, StepName, Timestamp,
-    ToolchainName,
+    AgentId, BuildId, CommitId, JobId, PackageName, QueueName, RefName, Revision, StepName,
+    Timestamp, ToolchainName, TreeDigest,
 };
 
 macro_rules! text {
@@ -39,6 +39,11 @@ text! {
     AgentId: "AgentId", None, "01KB0Q6M3V8W2T5XJ4C9ZR7HNF", "An agent's id (ULID).";
     CommitId: "CommitId", None, "0123456789abcdef0123456789abcdef01234567",
         "A commit's id, 40 hexadecimal digits.";
+    Revision: "Revision", None, "0123456789abcdef0123456789abcdef01234567",
+        "What was built: a commit's id, or `tree-` and the digest of an upload.";
+    TreeDigest: "TreeDigest", None,
+        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        "The digest of an uploaded tree, 64 hexadecimal digits.";
     RefName: "RefName", None, "main", "A branch, a tag or a full ref name.";
     ToolchainName: "ToolchainName", None, "gcc:14", "A toolchain's name.";
     PackageName: "PackageName", None, "libevent-dev", "The name of a Debian package.";

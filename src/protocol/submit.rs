@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::UploadSubmission;
 use crate::model::{
     ArtifactRules, CommitId, Environment, LimitsRequest, PackageName, QueueName, Recipe, RefName,
     Step, StepKind, StepName, ToolchainName,
@@ -58,6 +59,8 @@ pub struct SubmitBuild {
 pub enum SourceSubmission {
     /// A git repository.
     Git(GitSubmission),
+    /// A tree that was uploaded.
+    Upload(UploadSubmission),
 }
 
 /// A git repository and what of it; the default branch if neither ref nor commit is given.

@@ -4,9 +4,11 @@ use tokio::time::{Duration, Instant, timeout_at};
 
 use super::{Queue, QueueError};
 use crate::{
-    model::{AgentId, JobState, ToolchainName},
-    protocol::{ClaimRequest, Claimed, ClaimedSource, JobKind, Work},
-    store::{JobRow, StoreError},
+    model::{AgentId, JobState, Revision, ToolchainName},
+    protocol::{
+        BuildSource, ClaimRequest, Claimed, ClaimedGit, ClaimedSource, ClaimedUpload, JobKind, Work,
+    },
+    store::{BuildRow, JobRow, StoreError},
 };
 
 /// How often a waiting claim looks even if nothing woke it: jobs whose delay is over wake nobody.
@@ -115,20 +117,32 @@ impl Queue {
                 recipe: Box::new(row.job.recipe.clone()),
                 limits: row.job.limits.clone(),
             },
-            _ => Work::Plan { submission: Box::new(build.submission) },
+            _ => Work::Plan { submission: Box::new(build.submission.clone()) },
         };
         Ok(Claimed {
             job: row.job.id,
             build: id,
             attempt: super::change::attempts(&row.state),
             lease_ms: millis(self.settings.lease),
-            source: ClaimedSource {
-                url: build.source.url,
-                reference: build.source.reference,
-                commit: build.commit,
-            },
+            source: claimed_source(build)?,
             work,
         })
+    }
+}
+
+/// Where an agent finds the source of a build.
+fn claimed_source(build: BuildRow) -> Result<ClaimedSource, QueueError> {
+    match (build.source, build.commit) {
+        (BuildSource::Git(git), Revision::Commit(commit)) => {
+            Ok(ClaimedSource::Git(ClaimedGit { url: git.url, reference: git.reference, commit }))
+        }
+        (BuildSource::Upload(upload), Revision::Tree(digest)) => {
+            Ok(ClaimedSource::Upload(ClaimedUpload { digest, base: upload.base }))
+        }
+        (_, revision) => {
+            let problem = format!("its source has no revision {revision}");
+            Err(StoreError::inconsistent("builds", &build.id.to_string(), &problem).into())
+        }
     }
 }
 

@@ -4,8 +4,8 @@ use sha2::{Digest, Sha256};
 
 use super::{Queue, QueueError};
 use crate::{
-    model::{BuildId, CommitId, JobId, Principal},
-    protocol::{BuildState, EventKind, GitSource, JobKind, SubmitBuild, Trigger},
+    model::{BuildId, JobId, Principal, Revision},
+    protocol::{BuildSource, BuildState, EventKind, JobKind, SubmitBuild, Trigger},
     store::{NewBuild, NewJob},
 };
 
@@ -23,9 +23,9 @@ pub struct Submission {
     /// What was sent.
     pub request: SubmitBuild,
     /// Where the source is, normalized.
-    pub source: GitSource,
-    /// The commit that the ref stands for.
-    pub commit: CommitId,
+    pub source: BuildSource,
+    /// What is built: the commit that the ref stands for, or the uploaded tree.
+    pub commit: Revision,
     /// The idempotency key, if one was given.
     pub key: Option<String>,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Queue, QueueError, change::attempts};
 use crate::{
-    model::{BuildId, JobId, JobState, Timestamp, ToolchainName, Verdict},
+    model::{BuildId, JobId, JobState, Revision, Timestamp, ToolchainName, Verdict},
     protocol::{
         AgentView, AttemptView, Build, BuildFilter, CommitArtifacts, CommitJob, CommitView,
         DEFAULT_PAGE, Job, JobKind, JobSummary, MAX_PAGE, Page,
@@ -62,11 +62,8 @@ impl Queue {
         }))
     }
 
-    /// What there is for a commit.
-    pub async fn commit_artifacts(
-        &self,
-        commit: &crate::model::CommitId,
-    ) -> Result<CommitArtifacts, QueueError> {
+    /// What there is for a revision.
+    pub async fn commit_artifacts(&self, commit: &Revision) -> Result<CommitArtifacts, QueueError> {
         let mut jobs = Vec::new();
         for row in self.store.successful_jobs_of(commit).await? {
             let attempts = self.store.attempts_of(row.job.id).await?;

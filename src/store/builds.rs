@@ -9,8 +9,8 @@ use super::{
     error::{column, json, to_json},
 };
 use crate::{
-    model::{BuildId, CommitId, CommitInfo, Outcome, QueueName, Recipe, RefName, Timestamp},
-    protocol::{BuildFilter, BuildState, GitSource, Trigger},
+    model::{BuildId, CommitInfo, Outcome, QueueName, Recipe, RefName, Revision, Timestamp},
+    protocol::{BuildFilter, BuildSource, BuildState, GitSource, Trigger, UploadSource},
 };
 
 /// A build that is to be written.
@@ -25,9 +25,9 @@ pub struct NewBuild {
     /// Why.
     pub trigger: Trigger,
     /// Where the source is.
-    pub source: GitSource,
+    pub source: BuildSource,
     /// The revision.
-    pub commit: CommitId,
+    pub commit: Revision,
     /// What the submission said.
     pub submission: Recipe,
     /// The queue.
@@ -50,9 +50,9 @@ pub struct BuildRow {
     /// Why.
     pub trigger: Trigger,
     /// Where the source is.
-    pub source: GitSource,
+    pub source: BuildSource,
     /// The revision.
-    pub commit: CommitId,
+    pub commit: Revision,
     /// What the commit says of itself, once known.
     pub commit_info: Option<CommitInfo>,
     /// What the submission said.
@@ -79,6 +79,7 @@ struct Flat {
     trigger_kind: String,
     source_url: String,
     source_ref: Option<String>,
+    upload_base: Option<String>,
     commit_id: String,
     commit_info: Option<String>,
     submission: String,
@@ -91,7 +92,7 @@ struct Flat {
 }
 
 const COLUMNS: &str = "builds.id, created_by, created_at, trigger_kind, source_url, source_ref, \
-     commit_id, commit_info, submission, queue, priority, labels, state, outcome, finished_at";
+     upload_base, commit_id, commit_info, submission, queue, priority, labels, state, outcome, finished_at";
 
 impl TryFrom<Flat> for BuildRow {
     type Error = StoreError;
@@ -101,6 +102,14 @@ impl TryFrom<Flat> for BuildRow {
         let bad = |problem: &str| StoreError::inconsistent("builds", id, problem);
         let reference: Option<RefName> =
             flat.source_ref.as_deref().map(|text| column("builds", id, text)).transpose()?;
+        let commit = column("builds", id, &flat.commit_id)?;
+        let source = match &commit {
+            Revision::Commit(_) => BuildSource::Git(GitSource { url: flat.source_url, reference }),
+            Revision::Tree(digest) => BuildSource::Upload(UploadSource {
+                upload: digest.clone(),
+                base: flat.upload_base.map(|text| json("builds", id, &text)).transpose()?,
+            }),
+        };
         let state = BuildState::ALL.into_iter().find(|state| state.as_str() == flat.state);
         let outcome = match flat.outcome.as_deref() {
             None => None,
@@ -114,8 +123,8 @@ impl TryFrom<Flat> for BuildRow {
                 "manual" => Trigger::Manual,
                 _ => return Err(bad("unknown trigger")),
             },
-            source: GitSource { url: flat.source_url, reference },
-            commit: column("builds", id, &flat.commit_id)?,
+            source,
+            commit,
             commit_info: flat
                 .commit_info
                 .as_deref()
@@ -135,17 +144,22 @@ impl TryFrom<Flat> for BuildRow {
 impl Store {
     /// Writes a new build; it is being planned.
     pub async fn insert_build(&self, tx: &mut Tx, build: &NewBuild) -> Result<(), StoreError> {
+        let (git, base) = match &build.source {
+            BuildSource::Git(git) => (Some(git), None),
+            BuildSource::Upload(upload) => (None, upload.base.as_ref()),
+        };
         sqlx::query(
             "INSERT INTO builds (id, created_by, created_at, trigger_kind, source_url, source_ref, \
-             commit_id, submission, queue, priority, labels, state) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+             upload_base, commit_id, submission, queue, priority, labels, state) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         )
         .bind(build.id.to_string())
         .bind(&build.created_by)
         .bind(build.created_at.as_millis())
         .bind(build.trigger.as_str())
-        .bind(&build.source.url)
-        .bind(build.source.reference.as_ref().map(RefName::as_str))
+        .bind(git.map_or("", |git| &git.url))
+        .bind(git.and_then(|git| git.reference.as_ref()).map(RefName::as_str))
+        .bind(base.map(to_json))
         .bind(build.commit.as_str())
         .bind(to_json(&build.submission))
         .bind(build.queue.as_str())

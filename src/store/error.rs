@@ -23,7 +23,7 @@ pub enum StoreError {
 
 impl StoreError {
     /// For rows that cannot be read.
-    pub(super) fn inconsistent(
+    pub(crate) fn inconsistent(
         table: &'static str,
         id: &str,
         problem: impl std::fmt::Display,

@@ -8,9 +8,8 @@ use super::{
 };
 use crate::{
     model::{
-        AgentId, Attempt, BuildId, CancelReason, Cause, ClaimId, CommitId, Finished, JobId,
-        JobState, Limits, Outcome, QueueName, Queued, Recipe, Running, Timestamp, ToolchainName,
-        Verdict,
+        AgentId, Attempt, BuildId, CancelReason, Cause, ClaimId, Finished, JobId, JobState, Limits,
+        Outcome, QueueName, Queued, Recipe, Revision, Running, Timestamp, ToolchainName, Verdict,
     },
     protocol::JobKind,
 };
@@ -426,8 +425,8 @@ impl Store {
         Ok(query.bind(until.as_millis()).execute(&mut **tx).await?.rows_affected())
     }
 
-    /// The successful legs that built a commit and kept something, the newest first.
-    pub async fn successful_jobs_of(&self, commit: &CommitId) -> Result<Vec<JobRow>, StoreError> {
+    /// The successful legs that built a revision and kept something, the newest first.
+    pub async fn successful_jobs_of(&self, commit: &Revision) -> Result<Vec<JobRow>, StoreError> {
         let query = sqlx::query_as::<_, Flat>(
             "SELECT jobs.* FROM jobs JOIN builds ON builds.id = jobs.build_id \
              WHERE builds.commit_id = $1 AND jobs.kind = 'leg' AND jobs.outcome = 'success' \

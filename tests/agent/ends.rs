@@ -9,7 +9,7 @@ use kiln::{
 
 use crate::{
     server::Known,
-    world::{World, err, leg, mark, one_step, out, step},
+    world::{World, err, leg, mark, one_step, out, source_at, step},
 };
 
 fn exits(code: i64, oom_killed: bool) -> Exit {
@@ -244,7 +244,7 @@ async fn a_cancelled_build_is_dead_within_two_seconds() {
 async fn a_job_is_cancelled_while_its_source_is_fetched() {
     let world = World::new(|_| Scenario::default()).await;
     let mut job = leg(recipe(), Limits::default());
-    job.source.url = "https://example.org/hangs".into();
+    job.source = source_at("https://example.org/hangs");
     let key = world.queue(job);
     world.server().until("start", |known| known.attempts.get(&key)?.start.clone().map(drop)).await;
     world.server().change(|known| known.faults.cancel = true);
@@ -283,7 +283,7 @@ async fn trouble_before_the_build_has_its_cause() {
     })
     .await;
     let mut away = leg(recipe(), Limits::default());
-    away.source.url = "https://example.org/away".into();
+    away.source = source_at("https://example.org/away");
     let engine = leg(recipe(), Limits { processes: 8, ..Limits::default() });
     let mut image = leg(recipe(), Limits::default());
     if let kiln::protocol::Work::Leg { toolchain, .. } = &mut image.work {

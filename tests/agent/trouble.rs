@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     server::Faults,
-    world::{Setup, World, eventually, leg, out, step},
+    world::{Setup, World, eventually, leg, out, source_at, step},
 };
 
 fn recipe() -> Recipe {
@@ -140,7 +140,7 @@ async fn an_agent_that_cannot_renew_for_a_whole_lease_kills_its_own_build() {
 async fn a_fault_in_one_job_is_its_own_error_and_the_agent_goes_on() {
     let world = World::new(|_| Scenario::default()).await;
     let mut broken = leg(recipe(), Limits::default());
-    broken.source.url = "https://example.org/panics".into();
+    broken.source = source_at("https://example.org/panics");
     let key = world.queue(broken);
     let (_, finish) = world.server().finished(key).await;
     assert_eq!(finish.verdict, Verdict::Failed(Cause::Engine));

@@ -15,7 +15,7 @@ use kiln::{
         BuildId, Cause, Clock, CommitInfo, JobId, Limits, Recipe, Step, StepKind, Stream,
         SystemClock, Timestamp, ToolchainName,
     },
-    protocol::{Claimed, ClaimedSource, PresentToolchain, Work},
+    protocol::{Claimed, ClaimedGit, ClaimedSource, PresentToolchain, Work},
     sandbox::{Act, ByteStream, ImageId, Scenario, ScriptedSandbox, SessionSpec},
 };
 use tokio::task::JoinHandle;
@@ -33,7 +33,7 @@ pub struct Tree(pub Vec<(&'static str, &'static str)>);
 impl Sources for Tree {
     async fn fetch(
         &self,
-        source: &ClaimedSource,
+        source: &ClaimedGit,
         _submodules: bool,
         stop: &CancellationToken,
     ) -> Result<Box<dyn FetchedSource>, PortError> {
@@ -238,13 +238,15 @@ pub fn claimed(work: Work) -> Claimed {
         build: BuildId::new(now),
         attempt: 1,
         lease_ms: 3_000,
-        source: ClaimedSource {
-            url: "https://example.org/project".into(),
-            reference: None,
-            commit: "0123456789abcdef0123456789abcdef01234567".parse().unwrap(),
-        },
+        source: source_at("https://example.org/project"),
         work,
     }
+}
+
+/// A commit of the repository at `url`.
+pub fn source_at(url: &str) -> ClaimedSource {
+    let commit = "0123456789abcdef0123456789abcdef01234567".parse().unwrap();
+    ClaimedSource::Git(ClaimedGit { url: url.into(), reference: None, commit })
 }
 
 pub fn step(name: &str, kind: StepKind, run: &str) -> Step {

@@ -2,7 +2,7 @@
 
 use kiln::{
     model::{Outcome, StateName},
-    protocol::BuildState,
+    protocol::{BuildSource, BuildState},
     sandbox::{Produced, Scenario},
 };
 use serde_json::json;
@@ -33,7 +33,8 @@ async fn a_project_without_a_recipe_is_planned_built_and_kept() {
     let submitted = farm.submit_with(&repo, json!({"labels": {"why": "test"}})).await;
     assert_eq!(submitted.state, BuildState::Planning);
     assert!(submitted.jobs.is_empty());
-    assert_eq!(submitted.source.reference.as_ref().unwrap().as_str(), "refs/heads/main");
+    let BuildSource::Git(source) = &submitted.source else { panic!("{:?}", submitted.source) };
+    assert_eq!(source.reference.as_ref().unwrap().as_str(), "refs/heads/main");
     assert_eq!(submitted.commit.as_str(), repo.resolve("main").unwrap());
 
     let build = farm.finished(submitted.id).await;

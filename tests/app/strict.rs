@@ -146,7 +146,7 @@ async fn tokens_open_only_what_they_are_for() {
             check(&farm, &ask, 401, "unauthorized").await;
         }
     }
-    let register = json!({"name": "x", "protocol": 1, "version": "1"}).to_string();
+    let register = json!({"name": "x", "protocol": 2, "version": "1"}).to_string();
     let register = Ask::new("POST", "/agent/v1/register").json(register);
     check(&farm, &register, 401, "unauthorized").await;
     for wrong in ["nobody", &*agent.token] {
@@ -396,11 +396,11 @@ async fn the_agent_api_is_as_strict() {
     }
     let enrollment = format!("Bearer {}", farm.enrollment);
     for (name, protocol, status, code) in [
-        (String::new(), 1, 422, "invalid"),
-        ("a\0b".to_owned(), 1, 422, "invalid"),
-        ("n".repeat(129), 1, 422, "invalid"),
-        ("new".to_owned(), 0, 409, "protocol"),
-        ("new".to_owned(), 2, 409, "protocol"),
+        (String::new(), 2, 422, "invalid"),
+        ("a\0b".to_owned(), 2, 422, "invalid"),
+        ("n".repeat(129), 2, 422, "invalid"),
+        ("new".to_owned(), 1, 409, "protocol"),
+        ("new".to_owned(), 3, 409, "protocol"),
     ] {
         let body = json!({"name": name, "protocol": protocol, "version": "1"}).to_string();
         let ask = Ask::new("POST", "/agent/v1/register").json(body);

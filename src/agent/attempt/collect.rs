@@ -224,7 +224,7 @@ async fn store(cx: &Context, order: Order<'_>, kept: Kept) -> Result<ArtifactsSu
     let Kept { file, packed, .. } = kept;
     let claimed = &cx.claimed;
     let header = ManifestHeader {
-        revision: claimed.source.commit.to_string(),
+        revision: claimed.source.revision().to_string(),
         toolchain: order.leg.toolchain.to_string(),
         image: order.pinned.image.0.clone(),
         compiler: Some(order.pinned.compiler.clone()).filter(|text| !text.is_empty()),

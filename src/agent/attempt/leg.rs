@@ -198,7 +198,7 @@ async fn fetch(cx: &Context, leg: Leg<'_>) -> Result<Fetched, Trouble> {
     let began = Instant::now();
     let (source, stop) = (&cx.claimed.source, cx.ending.stopped());
     let submodules = leg.recipe.submodules == Some(true);
-    let fetched = cx.deps.sources.fetch(source, submodules, stop).await?;
+    let fetched = super::fetch::fetch(cx, submodules).await?;
     let found = fetched.inspect(stop).await?;
     let took = began.elapsed();
     cx.log.say(lines::fetched(source, fetched.received(), took)).await;

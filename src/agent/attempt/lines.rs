@@ -16,13 +16,12 @@ const SHOWN: usize = 5;
 
 /// What was fetched.
 pub(super) fn fetched(source: &ClaimedSource, received: Received, took: Duration) -> String {
-    let commit = source.commit.short();
     let how = if received.from_cache {
         "already here".to_owned()
     } else {
         format!("{} received", size(received.bytes))
     };
-    format!("Source: {} at {commit}, {how}, {}", source.url, seconds(took))
+    format!("Source: {source}, {how}, {}", seconds(took))
 }
 
 /// What it runs in.

@@ -23,7 +23,7 @@ pub(super) async fn plan(
     let began = Instant::now();
     let source = &cx.claimed.source;
     // Submodules do not matter for the plan: none of them holds the recipe.
-    let fetched = cx.deps.sources.fetch(source, false, cx.ending.stopped()).await?;
+    let fetched = super::fetch::fetch(cx, false).await?;
     let found = fetched.inspect(cx.ending.stopped()).await?;
     let took = began.elapsed();
     parts.usage.source_millis = millis(took);

@@ -7,16 +7,16 @@ use clap::Args;
 use super::parse;
 use crate::{
     cli::target::Target,
-    model::{CommitId, Outcome, Stream, ToolchainName},
+    model::{Outcome, Revision, Stream, ToolchainName},
     protocol::{BuildFilter, BuildState, MAX_PAGE},
 };
 
 /// List builds.
 #[derive(Debug, Args)]
 pub struct BuildsArgs {
-    /// Only of this commit
+    /// Only of this commit, or of this uploaded tree (tree-…)
     #[arg(long)]
-    pub commit: Option<CommitId>,
+    pub commit: Option<Revision>,
     /// Only in this state: planning, queued, running or finished
     #[arg(long, value_parser = parse::state)]
     pub state: Option<BuildState>,

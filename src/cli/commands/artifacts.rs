@@ -13,7 +13,7 @@ use crate::{
         target::{Found, Target, newest_legs},
     },
     client::{Paths, Rest},
-    model::{Clock, CommitId, SystemClock, ToolchainName},
+    model::{Clock, Revision, SystemClock, ToolchainName},
     protocol::{CommitArtifacts, Job},
 };
 
@@ -23,8 +23,8 @@ pub(in crate::cli) async fn artifacts(
     args: &ArtifactsArgs,
     console: &mut Console,
 ) -> Result<(), CliError> {
-    if let Target::Commit(commit, toolchain) = &args.target {
-        return of_commit(rest, args, commit, toolchain.as_ref(), console).await;
+    if let Target::Revision(revision, toolchain) = &args.target {
+        return of_revision(rest, args, revision, toolchain.as_ref(), console).await;
     }
     let jobs = match args.target.find(rest).await? {
         Found::Job(job) => vec![*job],
@@ -67,19 +67,19 @@ pub(in crate::cli) async fn artifacts(
     Ok(())
 }
 
-/// Of a commit: the newest successful job of each toolchain is what is downloaded.
-async fn of_commit(
+/// Of a revision: the newest successful job of each toolchain is what is downloaded.
+async fn of_revision(
     rest: &Rest,
     args: &ArtifactsArgs,
-    commit: &CommitId,
+    revision: &Revision,
     toolchain: Option<&ToolchainName>,
     console: &mut Console,
 ) -> Result<(), CliError> {
     if args.json {
-        let json: Value = rest.get(&Paths::commit_artifacts(commit)).await?;
+        let json: Value = rest.get(&Paths::commit_artifacts(revision)).await?;
         return Ok(console.json(&json)?);
     }
-    let mut kept: CommitArtifacts = rest.commit_artifacts(commit).await?;
+    let mut kept: CommitArtifacts = rest.commit_artifacts(revision).await?;
     kept.jobs.retain(|job| toolchain.is_none_or(|name| *name == job.toolchain));
     let Some(dir) = &args.download else {
         let now = SystemClock.now();

@@ -15,7 +15,7 @@ pub(in crate::cli) fn commit_artifacts(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     if kept.jobs.is_empty() {
-        return writeln!(out, "nothing was kept of commit {}", kept.commit);
+        return writeln!(out, "nothing was kept of {}", kept.commit);
     }
     let mut table = Table::new(&["TOOLCHAIN", "JOB", "FILES", "SIZE", "RECIPE", "AGE"]);
     for job in &kept.jobs {

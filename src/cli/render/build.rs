@@ -11,7 +11,7 @@ use crate::{
         text,
     },
     model::{Outcome, Timestamp, ToolchainName},
-    protocol::{Build, Job, JobSummary},
+    protocol::{Build, BuildSource, Job, JobSummary},
 };
 
 /// How much of a commit's subject fits into a list.
@@ -86,10 +86,21 @@ pub(in crate::cli) fn build(build: &Build, now: Timestamp, out: &mut dyn Write) 
 
 /// What is built: the first line of everything about a build.
 pub(in crate::cli) fn headline(build: &Build, out: &mut dyn Write) -> io::Result<()> {
-    let url = sanitize::text(&build.source.url);
-    let reference = build.source.reference.as_ref().map_or(String::new(), |r| format!(" {r}"));
     let id = paint(Style::Bold, &build.id.to_string());
-    writeln!(out, "build {id} of {url}{reference} at {}", build.commit)
+    match &build.source {
+        BuildSource::Git(git) => {
+            let url = sanitize::text(&git.url);
+            let reference = git.reference.as_ref().map_or(String::new(), |r| format!(" {r}"));
+            writeln!(out, "build {id} of {url}{reference} at {}", build.commit)
+        }
+        BuildSource::Upload(upload) => {
+            let made_from = upload.base.as_ref().map_or(String::new(), |base| {
+                let changed = if base.dirty { " with changes" } else { "" };
+                format!(", made from {}{changed}", base.commit.short())
+            });
+            writeln!(out, "build {id} of {}{made_from}", build.commit)
+        }
+    }
 }
 
 /// How a build ended, with what helps where it did not go well. `jobs` are the newest of each leg.

@@ -10,7 +10,7 @@ use crate::{
         table::Table,
         text,
     },
-    model::Timestamp,
+    model::{Revision, Timestamp},
     protocol::{AttemptView, Job},
 };
 
@@ -37,7 +37,10 @@ pub(in crate::cli) fn job(job: &Job, now: Timestamp, out: &mut dyn Write) -> io:
     if let Some(error) = first_error(job) {
         writeln!(out, "  {error}")?;
     }
-    writeln!(out, "  commit {}", job.commit)?;
+    match &job.commit {
+        Revision::Commit(commit) => writeln!(out, "  commit {commit}")?,
+        Revision::Tree(digest) => writeln!(out, "  uploaded tree {digest}")?,
+    }
     if let Some(earlier) = summary.retry_of {
         writeln!(out, "  tries {earlier} again")?;
     }
