@@ -17,7 +17,7 @@ use super::{
     host,
     stage::{
         COMPILER_LABEL, Origin, RECIPE_LABEL, STAGE_LABEL, Stage, TOOLCHAIN_LABEL, base_image,
-        releases, root_image, shared_stages, toolchain_stage,
+        index_stage, releases, root_image, shared_stages, toolchain_stage,
     },
 };
 use crate::{
@@ -78,6 +78,7 @@ impl Run<'_> {
             let needs_tools = |toolchain: &&Toolchain| matches!(&toolchain.source, ImageSource::Recipe(recipe) if recipe.release == release);
             if toolchains.iter().any(needs_tools) {
                 self.ensure(&tools, None).await?;
+                self.ensure(&index_stage(&release, origin), None).await?;
             }
             origins.insert(release, origin);
         }

@@ -14,7 +14,7 @@ use crate::{
 
 /// The label with the digest of what an image was made from.
 pub(super) const RECIPE_LABEL: &str = "kiln.image.recipe";
-/// The label with the kind of stage: `root`, `base`, `tools` or `toolchain`.
+/// The label with the kind of stage: `root`, `base`, `tools`, `index`, `toolchain` or `packages`.
 pub(super) const STAGE_LABEL: &str = "kiln.image.stage";
 /// The label of a root file system that says where it came from.
 pub(super) const ORIGIN_LABEL: &str = "kiln.image.origin";
@@ -37,7 +37,7 @@ pub(super) enum Origin {
 pub(super) struct Stage {
     /// Its reference.
     pub(super) image: String,
-    /// `base`, `tools` or `toolchain`.
+    /// `base`, `tools`, `index` or `toolchain`.
     pub(super) kind: &'static str,
     /// The reference of the image it is made from, and the argument that names it.
     pub(super) parent: (&'static str, String),
@@ -112,6 +112,25 @@ pub(super) fn shared_stages(release: &str, origin: Origin) -> [Stage; 2] {
         "tools.Dockerfile",
     );
     [base, tools]
+}
+
+/// The reference of a release's package index.
+pub(super) fn index_image(release: &str) -> String {
+    format!("kiln/index:{release}")
+}
+
+/// The stage of a release's package index, which no other is made from.
+pub(super) fn index_stage(release: &str, origin: Origin) -> Stage {
+    let [base, _] = shared_stages(release, origin);
+    let mut index = stage(
+        ("index", index_image(release)),
+        (("PARENT", base.image.clone()), &base.recipe),
+        release,
+        "index.Dockerfile",
+    );
+    index.files = ["package-index.sh"].map(|name| (name.to_owned(), text(name))).into();
+    index.recipe = index.digest(&base.recipe);
+    index
 }
 
 /// The last stage of a toolchain.

@@ -17,6 +17,8 @@ embedded!(
     "toolchains.toml",
     "base.Dockerfile",
     "tools.Dockerfile",
+    "index.Dockerfile",
+    "package-index.sh",
     "gcc.Dockerfile",
     "clang.Dockerfile",
     "mingw64.Dockerfile",
