@@ -6,6 +6,8 @@
 
 #[path = "source/bounds.rs"]
 mod bounds;
+#[path = "source/describe.rs"]
+mod describe;
 #[path = "source/git.rs"]
 mod git;
 #[path = "source/mirrors.rs"]

@@ -13,6 +13,7 @@ use crate::{
     model::{Cause, CommitInfo, ToolchainName},
     protocol::{ClaimedGit, PresentToolchain},
     sandbox::{ByteStream, ImageId},
+    source::Submodules,
 };
 
 /// A port could not do its part.
@@ -31,7 +32,7 @@ pub trait Sources: Send + Sync + fmt::Debug {
     async fn fetch(
         &self,
         source: &ClaimedGit,
-        submodules: bool,
+        submodules: Submodules,
         stop: &CancellationToken,
     ) -> Result<Box<dyn FetchedSource>, PortError>;
 }
@@ -44,6 +45,14 @@ pub trait FetchedSource: Send + Sync + fmt::Debug {
 
     /// Reads the commit and its tree.
     async fn inspect(&self, stop: &CancellationToken) -> Result<Inspection, PortError>;
+
+    /// Has the tar come with a `.git` for the project's version scripts, and for `steps`, the
+    /// commands that are given. Says what they will not find.
+    async fn with_history(
+        &mut self,
+        steps: &str,
+        stop: &CancellationToken,
+    ) -> Result<Option<String>, PortError>;
 
     /// The tree as a tar, its first entry `src/`.
     async fn tar(&self, stop: &CancellationToken) -> Result<ByteStream, PortError>;
@@ -67,8 +76,10 @@ pub struct Inspection {
     pub listing: Listing,
     /// The text of `.kiln.toml`, if there is one; an error if it cannot be one.
     pub recipe_file: Result<Option<String>, PortError>,
-    /// Submodules that are recorded and were not fetched.
+    /// Submodules that are recorded and were not to be fetched, or have no URL.
     pub left_out: Vec<String>,
+    /// Submodules that were to be fetched if possible and could not be: which and why.
+    pub missing: Vec<String>,
 }
 
 /// The toolchain images of this machine.

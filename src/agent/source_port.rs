@@ -35,17 +35,17 @@ impl Sources for source::Sources {
     async fn fetch(
         &self,
         wanted: &ClaimedGit,
-        submodules: bool,
+        submodules: Submodules,
         stop: &CancellationToken,
     ) -> Result<Box<dyn FetchedSource>, PortError> {
         let spec = FetchSpec {
             url: self.parse_url(&wanted.url)?,
             commit: wanted.commit.clone(),
             refname: wanted.reference.as_ref().map(ToString::to_string),
-            submodules: if submodules { Submodules::Fetched } else { Submodules::LeftOut },
+            submodules,
         };
         let fetched = source::Sources::fetch(self, &spec, stop).await?;
-        Ok(Box::new(InMirror { sources: self.clone(), fetched }))
+        Ok(Box::new(InMirror { sources: self.clone(), spec, fetched }))
     }
 }
 
@@ -53,6 +53,7 @@ impl Sources for source::Sources {
 #[derive(Debug)]
 struct InMirror {
     sources: source::Sources,
+    spec: FetchSpec,
     fetched: Fetched,
 }
 
@@ -79,14 +80,32 @@ impl FetchedSource for InMirror {
         for (path, bytes) in found.files {
             listing.add_contents(&path, bytes);
         }
-        let text = |path: &Vec<u8>| String::from_utf8_lossy(path).escape_debug().to_string();
-        let left_out = found.left_out.iter().map(text).collect();
-        Ok(Inspection { info: found.info, listing, recipe_file, left_out })
+        let missing = &self.fetched.missing;
+        let is_missing = |path: &&Vec<u8>| missing.iter().any(|one| one.path == **path);
+        let left_out =
+            found.left_out.iter().filter(|path| !is_missing(path)).map(|path| text(path));
+        let left_out = left_out.collect();
+        let missing = missing.iter().map(|one| format!("{} ({})", text(&one.path), one.reason));
+        let missing = missing.collect();
+        Ok(Inspection { info: found.info, listing, recipe_file, left_out, missing })
+    }
+
+    async fn with_history(
+        &mut self,
+        steps: &str,
+        stop: &CancellationToken,
+    ) -> Result<Option<String>, PortError> {
+        let checkout = &mut self.fetched.checkout;
+        Ok(self.sources.with_history(&self.spec, checkout, steps, stop).await?)
     }
 
     async fn tar(&self, stop: &CancellationToken) -> Result<ByteStream, PortError> {
         Ok(self.sources.tar(&self.fetched.checkout, stop).await?)
     }
+}
+
+fn text(path: &[u8]) -> String {
+    String::from_utf8_lossy(path).escape_debug().to_string()
 }
 
 /// The recipe as text: the builder says what is wrong with one that is none.

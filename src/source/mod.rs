@@ -10,15 +10,17 @@ mod dial;
 mod error;
 mod fetch;
 mod helper;
+mod history;
 mod http;
 mod mirror;
+mod nested;
 mod relay;
 mod sources;
 mod submodules;
 mod url;
 
 pub use error::SourceError;
-pub use fetch::{Checkout, FetchSpec, Fetched, Submodules};
+pub use fetch::{Checkout, FetchSpec, Fetched, MissingSubmodule, Submodules};
 pub use helper::{TreeEntry, TreeKind, helper_main};
 pub use sources::{ByteStream, Inspection, RefSpec, Resolved, Sources};
 pub use url::GitUrl;

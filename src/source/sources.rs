@@ -20,6 +20,7 @@ use super::{
         Access, Allowance, Failure, FailureKind, Helper, Inspected, Reply, Request, TreeBounds,
         TreeRequest, Wanted,
     },
+    history::Readings,
     mirror::{MirrorKey, Mirrors},
     relay::Relay,
 };
@@ -35,6 +36,8 @@ pub type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 const THIS_PROGRAM: &str = "/proc/self/exe";
 /// What a server may send when it is only asked for its refs.
 const MAX_ADVERTISEMENT: u64 = 128 << 20;
+/// Room for what a fetch writes beside the pack: its index.
+const BESIDE_THE_PACK: u64 = 64 << 20;
 /// What a helper that only reads may write.
 const NO_FILES: u64 = 1 << 20;
 /// The largest of the small files that are read: a recipe is a page of text.
@@ -87,6 +90,7 @@ pub(super) struct Inner {
     pub(super) mirrors: Mirrors,
     helper: Helper,
     dialer: Dialer,
+    pub(super) readings: Readings,
 }
 
 /// How a repository is reached, and who as.
@@ -118,7 +122,15 @@ impl Sources {
         let mirrors = Mirrors::new(root, settings.mirrors_bytes)?;
         let helper = Helper { program, memory_bytes: settings.helper_memory_bytes };
         let dialer = Dialer::new(&settings);
-        Ok(Self { inner: Arc::new(Inner { settings, mirrors, helper, dialer }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                settings,
+                mirrors,
+                helper,
+                dialer,
+                readings: Readings::default(),
+            }),
+        })
     }
 
     /// Reads a URL under this instance's policy.
@@ -279,6 +291,11 @@ impl Way {
             result => result,
         }
     }
+}
+
+/// A pack of this size and what is written beside it.
+pub(super) const fn with_index(pack_bytes: u64) -> u64 {
+    pack_bytes.saturating_add(BESIDE_THE_PACK)
 }
 
 pub(super) fn unexpected(reply: &Reply) -> SourceError {

@@ -17,6 +17,7 @@ use kiln::{
     },
     protocol::{Claimed, ClaimedGit, ClaimedSource, PresentToolchain, Work},
     sandbox::{Act, ByteStream, ImageId, Scenario, ScriptedSandbox, SessionSpec},
+    source::Submodules,
 };
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -34,7 +35,7 @@ impl Sources for Tree {
     async fn fetch(
         &self,
         source: &ClaimedGit,
-        _submodules: bool,
+        _: Submodules,
         stop: &CancellationToken,
     ) -> Result<Box<dyn FetchedSource>, PortError> {
         match &*source.url {
@@ -76,7 +77,16 @@ impl FetchedSource for Tree {
             listing,
             recipe_file: Ok(recipe.map(|(_, text)| (*text).to_owned())),
             left_out: vec!["lib/sub".to_owned()],
+            missing: Vec::new(),
         })
+    }
+
+    async fn with_history(
+        &mut self,
+        _: &str,
+        _: &CancellationToken,
+    ) -> Result<Option<String>, PortError> {
+        Ok(None)
     }
 
     async fn tar(&self, _: &CancellationToken) -> Result<ByteStream, PortError> {

@@ -78,6 +78,60 @@ async fn submodules_come_recursively_when_asked_for_and_are_empty_directories_ot
 }
 
 #[tokio::test]
+async fn what_a_source_can_do_without_is_missing_with_its_reason() {
+    let repos = Repos::new();
+    let inner = repos.commit("inner", "main", &[("100644", "inner.h", b"i")]);
+    let lib = repos.commit(
+        "lib",
+        "main",
+        &[
+            ("100644", ".gitmodules", &gitmodules("inner", "../nowhere.git")),
+            ("160000", "inner", inner.as_bytes()),
+            ("100644", "lib.c", b"l"),
+        ],
+    );
+    let modules = ["lib", "gone", "file", "odd"].map(|name| {
+        let url = if name == "file" { repos.file_url("lib") } else { format!("../{name}.git") };
+        gitmodules(name, &url)
+    });
+    repos.commit("odd", "main", &[("100644", "o", b"o")]);
+    let app = repos.commit(
+        "app",
+        "main",
+        &[
+            ("100644", ".gitmodules", &modules.concat()),
+            ("160000", "file", lib.as_bytes()),
+            ("160000", "gone", lib.as_bytes()),
+            ("160000", "lib", lib.as_bytes()),
+            ("160000", "odd", &[b'1'; 40]),
+            ("100644", "main.c", b"m"),
+        ],
+    );
+    let http = HttpGit::start(repos.root(), None);
+    let kiln = Kiln::with(SourceSettings { schemes: "http".parse().unwrap(), ..settings() });
+    let fetched = kiln.fetch_with(&http.url("app"), &app, None, Submodules::IfPossible).await;
+    let fetched = fetched.unwrap();
+    let tar = kiln.tar(&fetched.checkout).await;
+    let files: Vec<_> = tar.iter().map(|entry| entry.path.as_str()).collect();
+    assert!(files.contains(&"src/main.c") && files.contains(&"src/lib/lib.c"), "{files:?}");
+    assert!(files.contains(&"src/gone/") && files.contains(&"src/lib/inner/"), "{files:?}");
+    let missing: Vec<_> =
+        fetched.missing.iter().map(|one| str::from_utf8(&one.path).unwrap()).collect();
+    assert_eq!(missing, ["file", "gone", "odd", "lib/inner"]);
+    assert!(fetched.missing.iter().all(|one| !one.reason.is_empty()), "{fetched:?}");
+    assert!(fetched.missing[0].reason.contains("file"), "{fetched:?}");
+
+    // None at all may be allowed: then every one is missing.
+    let none = SourceSettings { submodules: 0, ..settings() };
+    let fetched = Kiln::with(none)
+        .fetch_with(&http.url("app"), &app, None, Submodules::IfPossible)
+        .await
+        .unwrap();
+    assert_eq!(fetched.missing.len(), 4);
+    assert!(fetched.missing[0].reason.contains("more than 0 submodules"), "{fetched:?}");
+}
+
+#[tokio::test]
 async fn a_submodule_passes_the_same_gate_as_its_parent() {
     let repos = Repos::new();
     let secret = repos.commit("secret", "main", &[("100644", "s", b"s")]);

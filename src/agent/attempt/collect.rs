@@ -104,8 +104,9 @@ async fn pack(
     let limits = order.leg.limits;
     let most = usize::try_from(limits.workspace_files).unwrap_or(usize::MAX);
     let entries = session.list(most).await?;
-    let selection =
-        selector.select(|path| order.found.listing.contains(path), entries.iter().map(candidate));
+    // What of git came with the tree is no part of it, and nothing that was made.
+    let made = entries.iter().filter(|entry| !is_git(&entry.path));
+    let selection = selector.select(|path| order.found.listing.contains(path), made.map(candidate));
     for note in &selection.notes {
         cx.log.say(format!("Artifacts: {note}")).await;
     }
@@ -121,6 +122,10 @@ async fn pack(
         cx.log.say(format!("Artifacts: {name} {reason}, it is left out")).await;
     }
     Ok(Some(kept))
+}
+
+fn is_git(path: &[u8]) -> bool {
+    path.strip_prefix(b".git").is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
 }
 
 /// The paths of what was packed, but not those of symlinks to what was not.

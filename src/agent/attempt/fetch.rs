@@ -5,12 +5,13 @@ use crate::{
     agent::ports::{FetchedSource, PortError},
     model::Cause,
     protocol::ClaimedSource,
+    source::Submodules,
 };
 
 /// Makes sure that the source is on this machine.
 pub(super) async fn fetch(
     cx: &Context,
-    submodules: bool,
+    submodules: Submodules,
 ) -> Result<Box<dyn FetchedSource>, PortError> {
     match &cx.claimed.source {
         ClaimedSource::Git(git) => {

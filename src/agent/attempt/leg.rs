@@ -27,6 +27,7 @@ use crate::{
     model::{ArtifactWhen, Cause, Environment, Limits, Recipe, Step, ToolchainName},
     protocol::{SandboxView, StartReport},
     sandbox::{ByteStream, Exit, SandboxError, Session, SessionSpec},
+    source::Submodules,
 };
 
 /// Pieces of output between sandbox and reader: enough that neither waits for the other's turn.
@@ -73,6 +74,8 @@ pub(super) async fn build(
     if let Some(line) = verdict::warning(&exit, leg.limits) {
         cx.log.say(line).await;
     }
+
+    let judged = lines::for_want_of(judged, &found.missing);
 
     let keeps = judged.is_success() || leg.recipe.artifacts.when == Some(ArtifactWhen::Always);
     if !keeps || cx.ending.is_stopped() {
@@ -185,6 +188,16 @@ async fn report_start(cx: &Context, sandbox: SandboxView) -> Result<(), Trouble>
     }
 }
 
+/// Whoever gives the steps knows what they need; where steps are found, everything may be needed.
+fn submodules(recipe: &Recipe) -> Submodules {
+    match recipe.submodules {
+        Some(true) => Submodules::Fetched,
+        Some(false) => Submodules::LeftOut,
+        None if recipe.steps.is_empty() => Submodules::IfPossible,
+        None => Submodules::LeftOut,
+    }
+}
+
 /// The source, on its way.
 struct Fetched {
     tar: ByteStream,
@@ -197,13 +210,17 @@ struct Fetched {
 async fn fetch(cx: &Context, leg: Leg<'_>) -> Result<Fetched, Trouble> {
     let began = Instant::now();
     let (source, stop) = (&cx.claimed.source, cx.ending.stopped());
-    let submodules = leg.recipe.submodules == Some(true);
-    let fetched = super::fetch::fetch(cx, submodules).await?;
+    let submodules = submodules(leg.recipe);
+    let mut fetched = super::fetch::fetch(cx, submodules).await?;
     let found = fetched.inspect(stop).await?;
     let took = began.elapsed();
     cx.log.say(lines::fetched(source, fetched.received(), took)).await;
-    if let Some(line) = lines::left_out(&found.left_out) {
+    for line in lines::submodules(submodules, &found) {
         cx.log.say(line).await;
+    }
+    let given: Vec<&str> = leg.recipe.steps.iter().map(|step| step.run.as_str()).collect();
+    if let Some(problem) = fetched.with_history(&given.join("\n"), stop).await? {
+        cx.log.say(lines::history(&problem)).await;
     }
     let tar = fetched.tar(stop).await?;
     Ok(Fetched { tar, found, took })

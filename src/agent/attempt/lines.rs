@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use crate::{
     agent::{
-        ports::{PinnedToolchain, Received},
+        ports::{Inspection, PinnedToolchain, Received},
         verdict::{Judged, size},
     },
     model::{Limits, ToolchainName},
     protocol::ClaimedSource,
+    source::Submodules,
 };
 
 /// How many names a line shows.
@@ -31,19 +32,45 @@ pub(super) fn toolchain(name: &ToolchainName, pinned: &PinnedToolchain) -> Strin
     format!("Toolchain: {name}, {}, image {image}", pinned.compiler)
 }
 
-/// What was left out; none if nothing was.
-pub(super) fn left_out(submodules: &[String]) -> Option<String> {
-    let (first, more) = submodules.split_at(submodules.len().min(SHOWN));
+/// Which submodules are not there, and why: one line for each reason.
+pub(super) fn submodules(wish: Submodules, found: &Inspection) -> Vec<String> {
+    let left_out = match wish {
+        Submodules::LeftOut => "Submodules left out (submodules = true in .kiln.toml fetches them)",
+        Submodules::IfPossible | Submodules::Fetched => {
+            "Submodules left out (.gitmodules says no URL for them)"
+        }
+    };
+    let missing = "Submodules that could not be fetched, their folders are empty";
+    [(left_out, &found.left_out), (missing, &found.missing)]
+        .into_iter()
+        .filter_map(|(what, names)| Some(format!("{what}: {}", some_of(names)?)))
+        .collect()
+}
+
+/// What version scripts will not find.
+pub(super) fn history(problem: &str) -> String {
+    format!("Version scripts may find no tag: {problem}")
+}
+
+/// A failure, with what may be behind it.
+pub(super) fn for_want_of(judged: Judged, missing: &[String]) -> Judged {
+    match some_of(missing) {
+        Some(names) if !judged.is_success() => {
+            let message = format!("{}; without submodules {names}", judged.message);
+            Judged { message, ..judged }
+        }
+        _ => judged,
+    }
+}
+
+/// The first of some names; none if there are none.
+fn some_of(names: &[String]) -> Option<String> {
+    let (first, more) = names.split_at(names.len().min(SHOWN));
     let more = match more.len() {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    (!first.is_empty()).then(|| {
-        format!(
-            "Submodules left out (submodules = true in .kiln.toml fetches them): {}{more}",
-            first.join(", ")
-        )
-    })
+    (!first.is_empty()).then(|| format!("{}{more}", first.join(", ")))
 }
 
 /// The bounds that are not the default ones; none if all are.
@@ -98,9 +125,9 @@ mod tests {
         assert_eq!(limits(&Limits::default()), None);
         let tight = Limits { wall_seconds: 60, processes: 9, ..Limits::default() };
         assert_eq!(limits(&tight).unwrap(), "Limits: processes = 9, wall_seconds = 60");
-        assert_eq!(left_out(&[]), None);
+        assert_eq!(some_of(&[]), None);
         let names: Vec<String> = (0..7).map(|n| format!("lib/{n}")).collect();
-        assert!(left_out(&names).unwrap().ends_with("lib/3, lib/4 and 2 more"));
+        assert!(some_of(&names).unwrap().ends_with("lib/3, lib/4 and 2 more"));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::{
     builder::{self, ToolchainFacts},
     model::Recipe,
     protocol::PlanReport,
+    source::Submodules,
 };
 
 /// Fetches the commit and fills in the report of the plan.
@@ -23,7 +24,7 @@ pub(super) async fn plan(
     let began = Instant::now();
     let source = &cx.claimed.source;
     // Submodules do not matter for the plan: none of them holds the recipe.
-    let fetched = super::fetch::fetch(cx, false).await?;
+    let fetched = super::fetch::fetch(cx, Submodules::LeftOut).await?;
     let found = fetched.inspect(cx.ending.stopped()).await?;
     let took = began.elapsed();
     parts.usage.source_millis = millis(took);

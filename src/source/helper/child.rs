@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    inspect, remote, setup, tar,
+    asks, deepen, inspect, remote, setup, tar, walk,
     wire::{EXIT_FAILED, Envelope, Failure, FailureKind, Reply, Request, TreeRequest},
 };
 use crate::source::mirror::SUSPECT;
@@ -32,12 +32,23 @@ pub fn helper_main() -> ExitCode {
         Request::Tar(tree) => return stream(&tree),
         Request::Resolve { access, wanted, refs } => remote::resolve(&access, &wanted, refs),
         Request::Fetch(request) => remote::fetch(&request),
+        Request::Deepen { fetch, asks } => deepen::deepen(&fetch, asks),
+        Request::Survey(tree) => {
+            survey(tree.clone()).inspect_err(|failure| suspect(&tree, failure))
+        }
         Request::Inspect { tree, files, file_bytes } => {
             let inspected = inspect::inspect(tree.clone(), &files, file_bytes);
             inspected.map(Reply::Inspected).inspect_err(|failure| suspect(&tree, failure))
         }
     };
     answer(&reply.unwrap_or_else(Reply::Failed))
+}
+
+fn survey(tree: TreeRequest) -> Result<Reply, Failure> {
+    let source = walk::Source::open(tree)?;
+    let entries = source.walk()?;
+    let odb = source.root().0.odb().map_err(|e| walk::damaged(&e))?;
+    Ok(Reply::Surveyed { asks: asks::of_tree(&odb, &entries)? })
 }
 
 fn read_request() -> Result<Envelope, Failure> {

@@ -4,13 +4,20 @@
 //! space, no environment, no configuration of git, no credentials but an ssh key's file name, and
 //! reaches the network only through the parent's relay. If it hangs or swells, it is killed.
 
+mod asks;
 mod child;
+mod commits;
+mod deepen;
+mod dotgit;
+mod index;
 mod inspect;
 mod names;
+mod pack;
 mod refs;
 mod remote;
 mod setup;
 mod spawn;
+mod tags;
 mod tar;
 mod walk;
 mod wire;
@@ -18,8 +25,9 @@ mod wire;
 pub use child::helper_main;
 pub use wire::{TreeEntry, TreeKind};
 
+pub(super) use asks::of_text as asked_by;
 pub(super) use spawn::{Allowance, Helper};
 pub(super) use wire::{
-    Access, Failure, FailureKind, FetchRequest, Inspected, Part, Reply, Request, SshAccess,
-    TreeBounds, TreeRequest, Wanted,
+    Access, Asks, Failure, FailureKind, FetchRequest, GitFolder, Inspected, Part, Reply, Request,
+    SshAccess, TreeBounds, TreeRequest, Wanted,
 };

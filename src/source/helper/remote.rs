@@ -30,7 +30,7 @@ use crate::{
 const SETTINGS: (&str, &[u8]) = ("gitconfig", b"[pack]\n\tdeltaCacheSize = 1m\n");
 
 /// Everything, also of a mirror that was shallow so far.
-const UNSHALLOW: i32 = i32::MAX;
+pub(super) const UNSHALLOW: i32 = i32::MAX;
 
 pub(super) fn resolve(access: &Access, wanted: &Wanted, most: u32) -> Result<Reply, Failure> {
     let mut remote = Remote::create_detached(access.url.as_str()).map_err(|e| remote_failed(&e))?;
@@ -61,6 +61,14 @@ pub(super) fn fetch(request: &FetchRequest) -> Result<Reply, Failure> {
         complete(request)?;
         return Ok(Reply::Fetched { fetched: false, bytes: 0 });
     }
+    marked(request, || download(request, &repository))
+}
+
+/// Does something that adds to the mirror; if it is killed in the middle, that shows.
+pub(super) fn marked<T>(
+    request: &FetchRequest,
+    work: impl FnOnce() -> Result<T, Failure>,
+) -> Result<T, Failure> {
     let fetching = request.mirror.join(FETCHING);
     let settings = request.mirror.join(SETTINGS.0);
     for (path, text) in [(&settings, SETTINGS.1), (&fetching, &[])] {
@@ -68,21 +76,21 @@ pub(super) fn fetch(request: &FetchRequest) -> Result<Reply, Failure> {
             Failure::new(FailureKind::Internal, format!("writing to the mirror failed: {error}"))
         })?;
     }
-    let reply = download(request, &repository);
+    let reply = work();
     // If this fails the next fetch starts afresh, which is only slower.
     let _ = fs::remove_file(fetching);
     reply
 }
 
 fn download(request: &FetchRequest, repository: &Repository) -> Result<Reply, Failure> {
-    let fetch = Fetch { request, repository, bytes: Cell::new(0) };
+    let fetch = Fetch::new(request, repository, 0);
     let mut failed = None;
     for (refspecs, depth) in fetch.attempts() {
         match fetch.run(&refspecs, depth) {
             Ok(()) if has(repository, &request.commit) => {
                 fetch.keep()?;
                 complete(request)?;
-                return Ok(Reply::Fetched { fetched: true, bytes: fetch.bytes.get() });
+                return Ok(Reply::Fetched { fetched: true, bytes: fetch.received() });
             }
             Ok(()) => failed = None,
             Err(failure) if failure.kind == FailureKind::Unreachable => failed = Some(failure),
@@ -96,14 +104,23 @@ fn download(request: &FetchRequest, repository: &Repository) -> Result<Reply, Fa
     }))
 }
 
-struct Fetch<'a> {
+pub(super) struct Fetch<'a> {
     request: &'a FetchRequest,
     repository: &'a Repository,
     /// Received by all attempts together.
     bytes: Cell<u64>,
 }
 
-impl Fetch<'_> {
+impl<'a> Fetch<'a> {
+    /// `bytes` were received before.
+    pub(super) fn new(request: &'a FetchRequest, repository: &'a Repository, bytes: u64) -> Self {
+        Self { request, repository, bytes: Cell::new(bytes) }
+    }
+
+    pub(super) fn received(&self) -> u64 {
+        self.bytes.get()
+    }
+
     /// Refspecs and depths, the cheapest first. libgit2 fetches files only whole.
     fn attempts(&self) -> Vec<(Vec<String>, i32)> {
         let local = self.request.access.url.starts_with("file:");
@@ -121,7 +138,7 @@ impl Fetch<'_> {
         attempts
     }
 
-    fn run(&self, refspecs: &[String], depth: i32) -> Result<(), Failure> {
+    pub(super) fn run(&self, refspecs: &[String], depth: i32) -> Result<(), Failure> {
         let (before, most) = (self.bytes.get(), self.request.pack_bytes);
         let too_large = Cell::new(false);
         let mut callbacks = callbacks(self.request.access.ssh.as_ref());
@@ -164,7 +181,7 @@ impl Fetch<'_> {
     }
 }
 
-fn open_or_init(mirror: &Path) -> Result<Repository, Failure> {
+pub(super) fn open_or_init(mirror: &Path) -> Result<Repository, Failure> {
     if mirror.join("HEAD").exists() {
         return Repository::open_bare(mirror).map_err(|e| mirror_failed(&e));
     }
@@ -182,11 +199,11 @@ fn has(repository: &Repository, commit: &CommitId) -> bool {
 fn complete(request: &FetchRequest) -> Result<(), Failure> {
     let (mirror, commit) = (request.mirror.clone(), request.commit.clone());
     let part = Part { prefix: Vec::new(), mirror, commit };
-    let tree = TreeRequest { parts: vec![part], bounds: request.bounds };
+    let tree = TreeRequest { parts: vec![part], bounds: request.bounds, git: None };
     Source::open(tree)?.walk().map(drop)
 }
 
-fn callbacks(ssh: Option<&SshAccess>) -> RemoteCallbacks<'_> {
+pub(super) fn callbacks(ssh: Option<&SshAccess>) -> RemoteCallbacks<'_> {
     let mut callbacks = RemoteCallbacks::new();
     let tried = Cell::new(false);
     callbacks.credentials(move |_, _, allowed| match ssh {
@@ -215,7 +232,7 @@ fn no_access(text: &str) -> git2::Error {
     git2::Error::new(ErrorCode::Auth, ErrorClass::Net, text)
 }
 
-fn remote_failed(error: &git2::Error) -> Failure {
+pub(super) fn remote_failed(error: &git2::Error) -> Failure {
     let text = foreign(error.message());
     match (error.code(), error.class()) {
         (ErrorCode::Auth, _) => Failure::new(FailureKind::Credentials, text),
@@ -233,7 +250,7 @@ fn remote_failed(error: &git2::Error) -> Failure {
     }
 }
 
-fn mirror_failed(error: &git2::Error) -> Failure {
+pub(super) fn mirror_failed(error: &git2::Error) -> Failure {
     let text = format!("the mirror is damaged: {}", foreign(error.message()));
     Failure::new(FailureKind::Corrupt, text)
 }

@@ -34,7 +34,7 @@ pub(super) fn confine(envelope: &Envelope) -> Result<(), Failure> {
         })?;
     }
     let system: &Path = match &envelope.request {
-        Request::Fetch(fetch) => &fetch.mirror,
+        Request::Fetch(fetch) | Request::Deepen { fetch, .. } => &fetch.mirror,
         _ => Path::new(NOWHERE),
     };
     configure_libgit2(system).map_err(|error| {

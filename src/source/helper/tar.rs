@@ -11,6 +11,7 @@ use git2::Oid;
 use tar::{EntryType, Header};
 
 use super::{
+    dotgit::{self, Item},
     walk::{Source, Walked, damaged},
     wire::{Failure, FailureKind, TreeKind, TreeRequest},
 };
@@ -25,6 +26,7 @@ const ROOT: &[u8] = b"src/";
 const MAX_TIME: u64 = 0o77_777_777_777;
 
 pub(super) fn write(request: TreeRequest, out: impl Write) -> Result<(), Failure> {
+    let wish = request.git.clone();
     let source = Source::open(request)?;
     let entries = source.walk()?;
     let (repository, commit) = source.root();
@@ -36,7 +38,17 @@ pub(super) fn write(request: TreeRequest, out: impl Write) -> Result<(), Failure
     tar.entry(EntryType::Directory, ROOT, 0o755, b"").map_err(|e| gone(&e))?;
     let (links, others): (Vec<_>, Vec<_>) =
         entries.iter().partition(|entry| entry.kind == TreeKind::Symlink);
-    for entry in others.into_iter().chain(links) {
+    for entry in others {
+        write_entry(&mut tar, &source, entry)?;
+    }
+    if let Some(wish) = wish {
+        let items = dotgit::compose(&source, &entries, &wish, time)?;
+        // Later than all files: git then trusts the times that the index has of them.
+        tar.time = (time + 1).min(MAX_TIME);
+        items.iter().try_for_each(|item| write_item(&mut tar, item)).map_err(|e| gone(&e))?;
+        tar.time = time;
+    }
+    for entry in links {
         write_entry(&mut tar, &source, entry)?;
     }
     tar.finish().map_err(|e| gone(&e))
@@ -63,6 +75,14 @@ fn write_entry(tar: &mut Tar<impl Write>, source: &Source, entry: &Walked) -> Re
         }
     }
     .map_err(|e| gone(&e))
+}
+
+fn write_item(tar: &mut Tar<impl Write>, item: &Item) -> io::Result<()> {
+    let at = |path: &str| [ROOT, b".git/", path.as_bytes()].concat();
+    match item {
+        Item::Folder(path) => tar.entry(EntryType::Directory, &at(path), 0o755, b""),
+        Item::File(path, data) => tar.entry(EntryType::Regular, &at(path), 0o644, data),
+    }
 }
 
 /// The reader went away, or took no more.

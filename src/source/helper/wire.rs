@@ -34,6 +34,29 @@ pub(in crate::source) enum Request {
     Inspect { tree: TreeRequest, files: Vec<String>, file_bytes: u64 },
     /// A tree as a tar.
     Tar(TreeRequest),
+    /// What a tree's scripts ask of git.
+    Survey(TreeRequest),
+    /// More of a commit's history, and its tags, into a mirror.
+    Deepen { fetch: FetchRequest, asks: Asks },
+}
+
+/// What scripts ask of git, from less to more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(in crate::source) enum Asks {
+    /// Nothing but the commit itself.
+    Head,
+    /// The nearest tag, and how far it is.
+    Tag,
+    /// The whole history.
+    Everything,
+}
+
+/// How the `.git` of a tree is to be.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(in crate::source) struct GitFolder {
+    /// The full name of the branch that is built, if it was one.
+    pub(in crate::source) branch: Option<String>,
+    pub(in crate::source) asks: Asks,
 }
 
 /// How the helper reaches the remote: always through the parent, except for files.
@@ -84,6 +107,8 @@ pub(in crate::source) struct TreeRequest {
     /// The source itself first, then its submodules.
     pub(in crate::source) parts: Vec<Part>,
     pub(in crate::source) bounds: TreeBounds,
+    /// The `.git` of a tar; none has no `.git`.
+    pub(in crate::source) git: Option<GitFolder>,
 }
 
 /// One commit's tree and where in the source it lies.
@@ -101,6 +126,8 @@ pub(in crate::source) enum Reply {
     Resolved { commit: CommitId, refname: Option<String> },
     Fetched { fetched: bool, bytes: u64 },
     Inspected(Inspected),
+    Surveyed { asks: Asks },
+    Deepened { bytes: u64, note: Option<String> },
     Failed(Failure),
 }
 
