@@ -54,6 +54,14 @@ pub trait FetchedSource: Send + Sync + fmt::Debug {
         stop: &CancellationToken,
     ) -> Result<Option<String>, PortError>;
 
+    /// The content of one file of the tree: none if there is no such file, or if it is larger than
+    /// what is worth reading for a few of its lines.
+    async fn read_file(
+        &self,
+        path: &str,
+        stop: &CancellationToken,
+    ) -> Result<Option<Vec<u8>>, PortError>;
+
     /// The tree as a tar, its first entry `src/`.
     async fn tar(&self, stop: &CancellationToken) -> Result<ByteStream, PortError>;
 }

@@ -99,6 +99,14 @@ impl FetchedSource for InMirror {
         Ok(self.sources.with_history(&self.spec, checkout, steps, stop).await?)
     }
 
+    async fn read_file(
+        &self,
+        path: &str,
+        stop: &CancellationToken,
+    ) -> Result<Option<Vec<u8>>, PortError> {
+        Ok(self.sources.read(&self.fetched.checkout, path, stop).await?)
+    }
+
     async fn tar(&self, stop: &CancellationToken) -> Result<ByteStream, PortError> {
         Ok(self.sources.tar(&self.fetched.checkout, stop).await?)
     }

@@ -7,11 +7,15 @@
 mod ansi;
 mod compiler;
 mod linker;
+mod missing;
 mod parser;
 mod record;
 mod symptom;
 mod tools;
 
+pub use missing::{Missing, MissingKind};
 pub use parser::Parser;
-pub use record::{Diagnostic, DiagnosticKind, Diagnostics, FlagCount, Severity};
+pub use record::{Diagnostic, DiagnosticKind, Diagnostics, FlagCount, QuotedLine};
 pub use symptom::Symptom;
+
+use crate::model::Severity;

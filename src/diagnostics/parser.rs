@@ -4,7 +4,8 @@
 //! line that does not end, the first 16 KiB count, so memory and time stay linear and small.
 
 use super::{
-    Diagnostic, Diagnostics, FlagCount, Severity, ansi, compiler, linker,
+    Diagnostic, Diagnostics, FlagCount, QuotedLine, Severity, ansi, compiler, linker,
+    missing::Search,
     symptom::Symptom,
     tools::{self, Said},
 };
@@ -13,6 +14,8 @@ use super::{
 const MAX_LINE: usize = 16 * 1024;
 /// The longest message, file or flag that is kept, in bytes.
 const MAX_TEXT: usize = 1024;
+/// The most lines of quoted source that are kept.
+const MAX_QUOTED: usize = 3;
 
 /// Reads the output of one stream of a build.
 ///
@@ -24,7 +27,19 @@ pub struct Parser {
     found: Diagnostics,
     flags: Vec<FlagCount>,
     /// A head such as `CMake Error at CMakeLists.txt:3 (message):` whose message comes next.
-    pending: Option<Diagnostic>,
+    pending: Option<Pending>,
+    /// Whether the lines that come quote the source of the first error.
+    quotes: bool,
+    search: Search,
+}
+
+/// A message of CMake, on its way.
+#[derive(Debug)]
+struct Pending {
+    head: Diagnostic,
+    command: Option<String>,
+    /// Whether its first paragraph is over, which is what is kept.
+    is_whole: bool,
 }
 
 impl Parser {
@@ -57,6 +72,7 @@ impl Parser {
         }
         self.flush();
         self.found.rank(self.flags);
+        self.found.missing = self.search.finish(self.found.first_error.as_ref());
         self.found
     }
 
@@ -70,8 +86,10 @@ impl Parser {
             parser.flush();
         }
         let errors = self.found.errors + other.found.errors;
-        if let Some(error) = other.found.first_error.take() {
-            self.found.add(error, &mut self.flags);
+        if let Some(error) = other.found.first_error.take()
+            && self.found.add(error, &mut self.flags)
+        {
+            self.found.quoted = other.found.quoted;
         }
         self.found.errors = errors;
         self.found.warnings += other.found.warnings;
@@ -83,56 +101,77 @@ impl Parser {
             }
         }
         self.found.rank(self.flags);
+        self.search.join(other.search);
+        self.found.missing = self.search.finish(self.found.first_error.as_ref());
         self.found
     }
 
     fn end_line(&mut self) {
-        if self.pending.is_none() && !can_matter(&self.line) {
+        if self.pending.is_none() && !self.quotes && !can_matter(&self.line) {
             self.line.clear();
             return;
         }
         let text = ansi::plain(&self.line);
         self.line.clear();
-        if is_quoted_source(&text) {
+        if let Some(quoted) = quoted_source(&text) {
+            if self.quotes && self.found.quoted.len() < MAX_QUOTED {
+                self.found.quoted.extend(quoted);
+            }
             return;
         }
         if self.found.symptom.is_none() {
             self.found.symptom = Symptom::in_line(&text);
         }
-        if let Some(head) = &mut self.pending {
-            match text.trim() {
-                // An empty line comes between the head and its message.
-                "" if head.message.is_empty() => return,
-                message if text.starts_with(' ') && head.message.is_empty() => {
-                    message.clone_into(&mut head.message);
-                    self.flush();
-                    return;
-                }
-                _ => self.flush(),
-            }
+        if self.takes(&text) {
+            return;
         }
         if let Some(found) = compiler::read(&text).or_else(|| linker::read(&text)) {
-            self.add(found);
+            self.add(found, None);
             return;
         }
         match tools::read(&text) {
-            Some(Said::All(found)) => self.add(found),
-            Some(Said::Head(head)) => self.pending = Some(head),
-            None => {}
+            Some(Said::All(found)) => self.add(found, None),
+            Some(Said::Head(head, command)) => {
+                self.pending = Some(Pending { head, command, is_whole: false });
+            }
+            None => self.search.line(&text),
         }
     }
 
+    /// Whether the line belongs to the message that is on its way; any other line ends that.
+    fn takes(&mut self, text: &str) -> bool {
+        let Some(pending) = &mut self.pending else { return false };
+        let message = &mut pending.head.message;
+        match text.trim() {
+            // An empty line comes between the head and its message as well.
+            "" => pending.is_whole = !message.is_empty(),
+            _ if !text.starts_with(' ') => {
+                self.flush();
+                return false;
+            }
+            line if pending.is_whole => self.search.listed(message, line),
+            line if message.len() < MAX_TEXT => {
+                if !message.is_empty() {
+                    message.push(' ');
+                }
+                message.push_str(line);
+            }
+            _ => {}
+        }
+        true
+    }
+
     fn flush(&mut self) {
-        if let Some(mut head) = self.pending.take() {
+        if let Some(Pending { mut head, command, .. }) = self.pending.take() {
             if head.message.is_empty() {
                 let severity = if head.severity == Severity::Warning { "warning" } else { "error" };
                 head.message = format!("CMake {severity}");
             }
-            self.add(head);
+            self.add(head, command.as_deref());
         }
     }
 
-    fn add(&mut self, mut found: Diagnostic) {
+    fn add(&mut self, mut found: Diagnostic, command: Option<&str>) {
         cut(&mut found.message);
         if let Some(file) = &mut found.file {
             cut(file);
@@ -140,7 +179,11 @@ impl Parser {
         if let Some(flag) = &mut found.flag {
             cut(flag);
         }
-        self.found.add(found, &mut self.flags);
+        self.search.error(&found, command);
+        self.quotes = self.found.add(found, &mut self.flags);
+        if self.quotes {
+            self.found.quoted.clear();
+        }
     }
 }
 
@@ -149,13 +192,23 @@ impl Parser {
 fn can_matter(line: &[u8]) -> bool {
     line.contains(&b':')
         || line.first().is_some_and(|&first| first.is_ascii_uppercase() || first == b'\x1b')
+        || Search::can_matter(line)
 }
 
 /// `    2 | int f(void);`: gcc and clang quote the code they complain about, and code can say anything.
-fn is_quoted_source(line: &str) -> bool {
-    line.split_once(" |").is_some_and(|(number, _)| {
-        number.starts_with(' ') && number.trim_start().bytes().all(|b| b.is_ascii_digit())
-    })
+/// The line is none where only marks follow: `      |     ^`.
+fn quoted_source(text: &str) -> Option<Option<QuotedLine>> {
+    let (number, code) = text.split_once(" |")?;
+    let digits = number.trim_start();
+    if number.len() == digits.len() && !digits.is_empty()
+        || !digits.bytes().all(|b| b.is_ascii_digit())
+    {
+        return None;
+    }
+    let Ok(line) = digits.parse() else { return Some(None) };
+    let mut text = code.strip_prefix(' ').unwrap_or(code).to_owned();
+    cut(&mut text);
+    Some(Some(QuotedLine { line, text }))
 }
 
 fn cut(text: &mut String) {

@@ -4,25 +4,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Symptom;
-use crate::model::{Cause, StepKind};
+use super::{Missing, Symptom};
+use crate::model::{Cause, Severity, StepKind};
 
 /// The most different warning flags that are counted by name.
 pub(super) const MAX_FLAGS: usize = 64;
 /// The most flags a summary names.
 const TOP_FLAGS: usize = 10;
-
-/// How grave it is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Severity {
-    /// A warning.
-    Warning,
-    /// An error.
-    Error,
-    /// An error after which the tool stopped.
-    Fatal,
-}
 
 /// What said it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
@@ -69,7 +57,7 @@ pub struct FlagCount {
 }
 
 /// Everything found in the output of a step or a job.
-#[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Diagnostics {
     /// Errors of compilers, assemblers, linkers and configure tools; lines of make, ninja and
     /// compiler drivers that only sum up are not counted.
@@ -83,6 +71,20 @@ pub struct Diagnostics {
     pub top_flags: Vec<FlagCount>,
     /// The first sign of a bound that was met.
     pub symptom: Option<Symptom>,
+    /// What the errors say is not there, the surest first; at most eight. Empty if the first error
+    /// has another reason.
+    pub missing: Vec<Missing>,
+    /// The lines of source that the compiler quoted with the first error.
+    pub quoted: Vec<QuotedLine>,
+}
+
+/// A line of source, as a compiler quoted it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct QuotedLine {
+    /// Its number, from 1.
+    pub line: u32,
+    /// Its text; at most 1 KiB.
+    pub text: String,
 }
 
 impl Diagnostics {
@@ -139,8 +141,8 @@ impl Diagnostics {
         Some(sentence)
     }
 
-    /// Counts one diagnostic.
-    pub(super) fn add(&mut self, found: Diagnostic, flags: &mut Vec<FlagCount>) {
+    /// Counts one diagnostic; says whether it is the first error now.
+    pub(super) fn add(&mut self, found: Diagnostic, flags: &mut Vec<FlagCount>) -> bool {
         if found.severity == Severity::Warning {
             self.warnings += 1;
             if let Some(flag) = found.flag {
@@ -150,14 +152,17 @@ impl Diagnostics {
                     flags.push(FlagCount { flag, count: 1 });
                 }
             }
-            return;
+            return false;
         }
         if weight(&found) > 1 {
             self.errors += 1;
         }
-        if self.first_error.as_ref().is_none_or(|first| weight(&found) > weight(first)) {
+        let first = self.first_error.as_ref();
+        let is_first = first.is_none_or(|first| weight(&found) > weight(first));
+        if is_first {
             self.first_error = Some(found);
         }
+        is_first
     }
 
     /// Takes the most frequent flags into the summary.
@@ -169,7 +174,7 @@ impl Diagnostics {
 }
 
 /// How much an error explains. Of two that weigh the same, the first one counts.
-fn weight(error: &Diagnostic) -> u8 {
+pub(super) fn weight(error: &Diagnostic) -> u8 {
     match error.kind {
         DiagnosticKind::Build => 0,
         // "compilation terminated", "ld returned 1 exit status": a tool that sums up.

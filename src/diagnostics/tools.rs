@@ -6,8 +6,8 @@ use super::{Diagnostic, DiagnosticKind, Severity};
 pub(super) enum Said {
     /// Everything.
     All(Diagnostic),
-    /// Where and how grave; the message is on a line that follows.
-    Head(Diagnostic),
+    /// Where and how grave; the message is on lines that follow. The command is CMake's that failed.
+    Head(Diagnostic, Option<String>),
 }
 
 /// The diagnostic on this line, if it is one.
@@ -42,7 +42,8 @@ fn cmake(line: &str) -> Option<Said> {
     let rest = rest.strip_prefix(" (dev)").unwrap_or(rest);
     if let Some(place) = rest.strip_prefix(" at ").or_else(|| rest.strip_prefix(" in ")) {
         let place = place.trim_end().trim_end_matches(':');
-        let place = place.split(" (").next().unwrap_or(place);
+        let (place, command) = place.split_once(" (").unwrap_or((place, ""));
+        let command = command.strip_suffix(')').map(str::to_owned);
         let mut head = plain(DiagnosticKind::Configure, severity, "");
         match place.rsplit_once(':') {
             Some((file, number)) if number.parse::<u32>().is_ok() => {
@@ -51,11 +52,11 @@ fn cmake(line: &str) -> Option<Said> {
             }
             _ => head.file = Some(place.to_owned()),
         }
-        return Some(Said::Head(head));
+        return Some(Said::Head(head, command));
     }
     let message = rest.strip_prefix(':')?;
     let said = plain(DiagnosticKind::Configure, severity, message);
-    Some(if said.message.is_empty() { Said::Head(said) } else { Said::All(said) })
+    Some(if said.message.is_empty() { Said::Head(said, None) } else { Said::All(said) })
 }
 
 /// `configure: error: …`, `./configure: line 12: …` and Meson's `meson.build:3:0: ERROR: …`.
@@ -70,6 +71,11 @@ fn configure(line: &str) -> Option<Diagnostic> {
         said.column = parts.next().and_then(|number| number.parse().ok());
         return Some(said);
     }
+    // With both streams in one, the question that got no answer stands before: `checking for x...`.
+    let line = match line.split_once("... configure: error: ") {
+        Some((question, _)) if question.starts_with("checking ") => &line[question.len() + 4..],
+        _ => line,
+    };
     let (program, rest) = line.split_once(": ")?;
     if program.rsplit('/').next() != Some("configure") {
         return None;

@@ -14,6 +14,7 @@ mod package;
 mod principal;
 mod recipe;
 mod revision;
+mod severity;
 mod source;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
@@ -30,4 +31,5 @@ pub use package::{PackageName, PackageNameError};
 pub use principal::{Permission, Principal};
 pub use recipe::{ArtifactRules, ArtifactWhen, Environment, Recipe, RecipeError, Step, StepKind};
 pub use revision::{Revision, RevisionError, TreeDigest, TreeDigestError};
+pub use severity::Severity;
 pub use source::{CommitId, CommitIdError, CommitInfo, RefName, RefNameError};

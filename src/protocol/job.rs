@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::ArtifactsSummary;
+use super::{ArtifactsSummary, DiagnosticsView};
 use crate::model::{
     AgentId, BuildId, Cause, JobId, Limits, Outcome, Revision, StateName, StepKind, StepName,
     Timestamp, ToolchainName,
@@ -182,29 +182,4 @@ pub struct UsageView {
     pub run_millis: u64,
     /// Time to collect and store the artifacts, in milliseconds.
     pub collect_millis: u64,
-}
-
-/// What the compiler said, counted.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct DiagnosticsView {
-    /// Errors seen.
-    pub errors: u32,
-    /// Warnings seen.
-    pub warnings: u32,
-    /// The first error, which is usually the one that matters.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub first_error: Option<DiagnosticView>,
-}
-
-/// One message of a compiler.
-#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct DiagnosticView {
-    /// The file as the compiler named it; empty if it named none.
-    pub file: String,
-    /// The line, from 1; 0: unknown.
-    pub line: u32,
-    /// The column, from 1; 0: unknown.
-    pub column: u32,
-    /// What it said.
-    pub message: String,
 }

@@ -6,6 +6,7 @@
 mod agent;
 mod artifacts;
 mod build;
+mod diagnostics;
 mod error;
 mod event;
 mod job;
@@ -27,12 +28,10 @@ pub use build::{
     Build, BuildFilter, BuildSource, BuildState, CommitView, GitSource, Retry, Trigger,
     UploadSource,
 };
+pub use diagnostics::{DiagnosticView, DiagnosticsView, SourceLine};
 pub use error::{ErrorBody, ErrorEnvelope};
 pub use event::{Event, EventKind};
-pub use job::{
-    AttemptView, DiagnosticView, DiagnosticsView, Job, JobKind, JobSummary, SandboxView, StepView,
-    UsageView,
-};
+pub use job::{AttemptView, Job, JobKind, JobSummary, SandboxView, StepView, UsageView};
 pub use log::{LogEvent, LogQuery, LogStreamEnd};
 pub use page::{DEFAULT_PAGE, MAX_PAGE, Page};
 pub use submit::{GitSubmission, SourceSubmission, StepSubmission, SubmitBuild};

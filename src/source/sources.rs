@@ -42,6 +42,8 @@ const BESIDE_THE_PACK: u64 = 64 << 20;
 const NO_FILES: u64 = 1 << 20;
 /// The largest of the small files that are read: a recipe is a page of text.
 const MAX_SMALL_FILE: u64 = 64 << 10;
+/// The largest source file that is read for a few of its lines: nearly all are smaller.
+const MAX_FILE: u64 = 4 << 20;
 
 /// What is to be built.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -177,6 +179,21 @@ impl Sources {
             too_large: found.too_large,
             left_out: found.submodules.into_iter().map(|submodule| submodule.path).collect(),
         })
+    }
+
+    /// The content of one file; none if it is not there or larger than 4 MiB.
+    pub async fn read(
+        &self,
+        checkout: &Checkout,
+        path: &str,
+        cancel: &CancellationToken,
+    ) -> Result<Option<Vec<u8>>, SourceError> {
+        let tree = checkout.request(&self.inner);
+        let request = Request::Inspect { tree, files: vec![path.to_owned()], file_bytes: MAX_FILE };
+        match self.inner.call(request, self.inner.allowance(NO_FILES, cancel)).await? {
+            Reply::Inspected(found) => Ok(found.files.into_iter().next().map(|file| file.content)),
+            reply => Err(unexpected(&reply)),
+        }
     }
 
     /// A source as a tar whose first entry is `src/` and whose symlinks come last. It is read from

@@ -89,6 +89,15 @@ impl FetchedSource for Tree {
         Ok(None)
     }
 
+    async fn read_file(
+        &self,
+        path: &str,
+        _: &CancellationToken,
+    ) -> Result<Option<Vec<u8>>, PortError> {
+        let file = self.0.iter().find(|(name, _)| *name == path);
+        Ok(file.map(|(_, text)| text.as_bytes().to_vec()))
+    }
+
     async fn tar(&self, _: &CancellationToken) -> Result<ByteStream, PortError> {
         let mut tar = tar::Builder::new(Vec::new());
         let mut header = tar::Header::new_gnu();

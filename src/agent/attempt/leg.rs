@@ -10,7 +10,7 @@ use tokio::{
 use super::{
     collect,
     context::Context,
-    lines,
+    excerpt, lines,
     output::{self, Rules, Told},
     report::{Parts, diagnostics_view, millis},
     slot::{InUse, SessionSlot},
@@ -20,7 +20,7 @@ use crate::{
     agent::{
         driver,
         ending::StopReason,
-        ports::{Inspection, PinnedToolchain},
+        ports::{FetchedSource, Inspection, PinnedToolchain},
         verdict::{self, FailedStep, Judged, Observed},
     },
     builder::{self, Choice, JobFacts},
@@ -54,13 +54,16 @@ pub(super) async fn build(
     parts: &mut Parts,
 ) -> Result<Judged, Trouble> {
     let ready = unless_stopped(cx, prepare(cx, leg, slot, parts)).await?;
-    let Ready { mut session, pinned, found, choice, env } = ready;
+    let Ready { mut session, pinned, source, found, choice, env } = ready;
 
     let began = Instant::now();
     let (exit, told) = run(cx, &mut **session, leg.limits, (&choice.steps, &env)).await?;
     let ran = began.elapsed();
     parts.usage.run_millis = millis(ran);
     fill_in(parts, &exit, &told);
+    if let Some(error) = parts.diagnostics.as_mut().and_then(|seen| seen.first_error.as_mut()) {
+        excerpt::add(cx, &*source, &found, error).await;
+    }
     let failed = failed_step(&choice.steps, &told);
     let unexplained = failed.is_none() && verdict::is_killed(&exit) && !cx.ending.is_stopped();
     let judged = verdict::judge(&Observed {
@@ -109,6 +112,7 @@ async fn is_holding(session: &mut dyn Session, leg: Leg<'_>) -> Result<bool, Tro
 struct Ready {
     session: InUse,
     pinned: PinnedToolchain,
+    source: Box<dyn FetchedSource>,
     found: Inspection,
     choice: Choice,
     env: Environment,
@@ -135,10 +139,10 @@ async fn prepare(
         let session = slot.open(async move { deps.sandbox.open(spec).await }).await?;
         Ok::<_, Trouble>((session, began.elapsed()))
     };
-    let (opened, source, ()) =
+    let (opened, fetched, ()) =
         tokio::try_join!(open, fetch(cx, leg), report_start(cx, view.clone()))?;
     let (mut session, sandbox_time) = opened;
-    let Fetched { tar, found, took } = source;
+    let Fetched { source, tar, found, took } = fetched;
     parts.usage.sandbox_millis = millis(sandbox_time);
     parts.usage.source_millis = millis(took);
 
@@ -153,7 +157,7 @@ async fn prepare(
     view.step_count = u32::try_from(choice.steps.len()).unwrap_or(u32::MAX);
     let load = async { Ok(session.load(tar).await?) };
     tokio::try_join!(load, report_start(cx, view))?;
-    Ok(Ready { session, pinned, found, choice, env })
+    Ok(Ready { session, pinned, source, found, choice, env })
 }
 
 fn session_spec(cx: &Context, leg: Leg<'_>, pinned: &PinnedToolchain) -> SessionSpec {
@@ -200,6 +204,7 @@ fn submodules(recipe: &Recipe) -> Submodules {
 
 /// The source, on its way.
 struct Fetched {
+    source: Box<dyn FetchedSource>,
     tar: ByteStream,
     found: Inspection,
     took: Duration,
@@ -223,7 +228,7 @@ async fn fetch(cx: &Context, leg: Leg<'_>) -> Result<Fetched, Trouble> {
         cx.log.say(lines::history(&problem)).await;
     }
     let tar = fetched.tar(stop).await?;
-    Ok(Fetched { tar, found, took })
+    Ok(Fetched { source: fetched, tar, found, took })
 }
 
 async fn choose(

@@ -6,6 +6,7 @@
 
 mod collect;
 mod context;
+mod excerpt;
 mod fetch;
 mod lease;
 mod leg;

@@ -7,7 +7,7 @@ use crate::{
     diagnostics::Diagnostics,
     protocol::{
         ArtifactsSummary, DiagnosticView, DiagnosticsView, FinishReport, LogEnd, PlanReport,
-        UsageView,
+        SourceLine, UsageView,
     },
 };
 
@@ -61,7 +61,16 @@ pub(super) fn diagnostics_view(steps: &[Diagnostics], failed: Option<u16>) -> Di
             file: error.file.clone().unwrap_or_default(),
             line: error.line.unwrap_or(0),
             column: error.column.unwrap_or(0),
+            severity: error.severity,
             message: error.message.clone(),
+            flag: error.flag.clone(),
+            excerpt: telling.map(quoted).unwrap_or_default(),
         }),
     }
+}
+
+/// The source that the compiler itself quoted with the first error.
+fn quoted(step: &Diagnostics) -> Vec<SourceLine> {
+    let lines = step.quoted.iter();
+    lines.map(|quoted| SourceLine { line: quoted.line, text: quoted.text.clone() }).collect()
 }

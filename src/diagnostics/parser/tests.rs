@@ -127,7 +127,7 @@ fn outputs_of_real_tools_are_understood() {
                 0,
                 Some((
                     Configure,
-                    "CMakeLists.txt:3: By not providing \"FindZZZ.cmake\" in CMAKE_MODULE_PATH this project has",
+                    "CMakeLists.txt:3: By not providing \"FindZZZ.cmake\" in CMAKE_MODULE_PATH this project has asked CMake to find a package configuration file provided by \"ZZZ\", but CMake did not find one.",
                 )),
             ),
         ),
@@ -265,6 +265,9 @@ fn lines_without_end_are_cut_and_do_not_hide_the_next() {
 fn quoted_source_is_no_message() {
     let found = parse(b"   12 |   puts(\"No space left on device\");\n");
     assert_eq!(found, Diagnostics::default());
+    let (_, output) = fixture!("gcc12-errors");
+    let quoted = parse(output).quoted;
+    assert_eq!((quoted.len(), quoted[0].line), (1, 2), "{quoted:?}");
 }
 
 #[test]
