@@ -26,8 +26,13 @@ cmd_images() {
     kiln images list
 }
 
-# Never asks anything: tests run where nobody answers.
+# Never asks anything: tests run where nobody answers. With --all also the further real projects.
 cmd_test() {
+    local chosen=(--profile default) skipped=(--skip more_projects::)
+    if [[ ${1:-} == --all ]]; then
+        shift
+        chosen=(--profile all) skipped=()
+    fi
     exec </dev/null
     prepare_machine
     ensure_engine
@@ -35,10 +40,10 @@ cmd_test() {
     build_images
     if cargo nextest --version >/dev/null 2>&1; then
         say "Running the tests (cargo nextest)"
-        cargo nextest run --locked --no-fail-fast "$@"
+        cargo nextest run --locked --no-fail-fast "${chosen[@]}" "$@"
     else
         say "Running the tests (cargo test)"
-        cargo test --locked --no-fail-fast --lib --bins --tests -- "$@"
+        cargo test --locked --no-fail-fast --lib --bins --tests -- "${skipped[@]}" "$@"
     fi
 }
 

@@ -15,6 +15,7 @@ mod world;
 mod cancel;
 mod crashes;
 mod guard;
+mod more_projects;
 mod projects;
 mod scenarios;
 mod sizes;

@@ -6,14 +6,14 @@ use std::{fmt::Write as _, fs, path::PathBuf};
 
 use super::{
     engine,
-    support::projects::{PROJECTS, Project},
+    support::{catalog, projects::Project},
     world::{build_of, newest, succeeded, with_farm},
 };
 
-const DEFAULT: &[&str] = &["gcc:14", "clang:19"];
+pub(crate) const DEFAULT: &[&str] = &["gcc:14", "clang:19"];
 
-fn check(package: &str, toolchains: &[&str]) {
-    let project = PROJECTS.iter().find(|project| project.package == package).unwrap();
+pub(crate) fn check(package: &str, toolchains: &[&str]) {
+    let project = catalog::project(package);
     let fetched = project.fetch();
     with_farm(|farm| {
         let names = toolchains.join(",");
@@ -66,13 +66,18 @@ fn md4c_with_cmake() {
 }
 
 #[test]
-fn brotli_with_cmake() {
-    check("brotli", DEFAULT);
+fn tinyxml2_in_cxx_with_cmake() {
+    check("tinyxml2", DEFAULT);
 }
 
 #[test]
-fn hello_with_configure() {
-    check("hello", DEFAULT);
+fn inih_with_meson() {
+    check("libinih", DEFAULT);
+}
+
+#[test]
+fn htop_with_autotools_and_no_configure() {
+    check("htop", DEFAULT);
 }
 
 #[test]
@@ -81,8 +86,13 @@ fn less_with_configure() {
 }
 
 #[test]
-fn lua_with_make_and_every_default_toolchain() {
-    check("lua5.4", &["gcc:12", "gcc:14", "clang:19"]);
+fn entr_with_a_configure_of_its_own() {
+    check("entr", DEFAULT);
+}
+
+#[test]
+fn expat_in_a_folder_below_the_root() {
+    check("expat", DEFAULT);
 }
 
 #[test]
@@ -98,4 +108,14 @@ fn pigz_with_make() {
 #[test]
 fn tree_with_make() {
     check("tree", DEFAULT);
+}
+
+#[test]
+fn unifdef_with_make() {
+    check("unifdef", DEFAULT);
+}
+
+#[test]
+fn lua_with_make_and_every_default_toolchain() {
+    check("lua5.4", &["gcc:12", "gcc:14", "clang:19"]);
 }

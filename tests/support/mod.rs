@@ -3,6 +3,7 @@
 //! Every test program takes this as a module and uses a part of it.
 #![allow(dead_code, reason = "no test program uses all of it")]
 
+pub(crate) mod catalog;
 pub(crate) mod projects;
 pub(crate) mod repo;
 pub(crate) mod scenarios;

@@ -1,9 +1,7 @@
-//! Real C projects that nobody here wrote: upstream releases, as Debian's source packages carry
-//! them, without Debian's changes.
+//! Real C and C++ projects that nobody here wrote: upstream releases, as Debian's source packages
+//! carry them, without Debian's changes. Which ones is in `catalog`.
 //!
-//! `tests/projects/fetch.sh` makes a git repository of each, once a machine. Versions are those of
-//! one release of Debian; what is expected here holds for any near them. All of them build with
-//! nothing but kiln's own choice of commands, without network, in less than a minute.
+//! `tests/projects/fetch.sh` makes a git repository of each, once a machine.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -14,8 +12,38 @@ use super::repo::{file_url, git};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum System {
     CMake,
+    Meson,
+    /// A `configure` that autoconf made.
     Configure,
+    /// A `configure` that somebody wrote.
+    Handwritten,
+    /// What makes `configure`, and no `configure`.
+    Autotools,
     Make,
+    /// Nothing in the root: the project is in this folder.
+    Below(&'static str),
+}
+
+impl System {
+    /// Whether a tree with these paths is of this kind.
+    pub(crate) fn is_of(self, paths: &[String]) -> bool {
+        let has = |name: &str| paths.iter().any(|path| path == name);
+        let any = |names: &[&str]| names.iter().any(|name| has(name));
+        let input = any(&["configure.ac", "configure.in"]);
+        match self {
+            Self::CMake => has("CMakeLists.txt"),
+            Self::Meson => has("meson.build") && !any(&["CMakeLists.txt", "configure", "Makefile"]),
+            Self::Configure => has("configure") && input && !has("CMakeLists.txt"),
+            Self::Handwritten => has("configure") && !input,
+            Self::Autotools => input && !any(&["configure", "CMakeLists.txt", "meson.build"]),
+            Self::Make => has("Makefile") && !input && !any(&["configure", "CMakeLists.txt"]),
+            Self::Below(folder) => {
+                let inside = |name: &str| has(&format!("{folder}/{name}"));
+                !any(&["CMakeLists.txt", "configure", "Makefile", "meson.build"])
+                    && (inside("CMakeLists.txt") || inside("configure") || inside("Makefile"))
+            }
+        }
+    }
 }
 
 /// A project, and how to tell that it was built.
@@ -32,85 +60,6 @@ pub(crate) struct Project {
     /// All that it prints, exactly.
     pub(crate) prints: &'static str,
 }
-
-/// Seconds are of gcc 14 and clang 19 on two cores.
-pub(crate) const PROJECTS: &[Project] = &[
-    // 3 s. A program and two shared libraries that belong to it.
-    Project {
-        package: "md4c",
-        system: System::CMake,
-        artifacts: &[
-            "build/md2html/md2html",
-            "build/src/libmd4c.so.*",
-            "build/src/libmd4c-html.so.*",
-        ],
-        proof: "/sbin/ldconfig -n build/src && \
-                echo '# kiln' | LD_LIBRARY_PATH=build/src build/md2html/md2html",
-        prints: "<h1>kiln</h1>\n",
-    },
-    // 22 s. Much generated data in C.
-    Project {
-        package: "brotli",
-        system: System::CMake,
-        artifacts: &[
-            "build/brotli",
-            "build/libbrotlicommon.so.*",
-            "build/libbrotlidec.so.*",
-            "build/libbrotlienc.so.*",
-        ],
-        proof: "/sbin/ldconfig -n build && export LD_LIBRARY_PATH=build && \
-                echo kiln | build/brotli -c | build/brotli -dc",
-        prints: "kiln\n",
-    },
-    // 17–25 s, nearly all of it configure. Autotools with gnulib and gettext.
-    Project {
-        package: "hello",
-        system: System::Configure,
-        artifacts: &["hello"],
-        proof: "./hello --greeting=kiln",
-        prints: "kiln\n",
-    },
-    // 11–18 s. Wants a terminal library.
-    Project {
-        package: "less",
-        system: System::Configure,
-        artifacts: &["less", "lessecho", "lesskey"],
-        proof: "echo kiln | ./less && ./lessecho one two",
-        prints: "kiln\none two\n",
-    },
-    // 5–8 s. The compiler is set in a Makefile one level down.
-    Project {
-        package: "lua5.4",
-        system: System::Make,
-        artifacts: &["src/lua", "src/luac", "src/liblua.a"],
-        proof: "src/lua -e 'print(6 * 7)' && echo 'print(\"compiled\")' | src/luac -o out - && src/lua out",
-        prints: "42\ncompiled\n",
-    },
-    // 3 s. Runs its own tests as a part of `make`.
-    Project {
-        package: "bzip2",
-        system: System::Make,
-        artifacts: &["bzip2", "bzip2recover", "libbz2.a"],
-        proof: "echo kiln | ./bzip2 -c | ./bzip2 -dc",
-        prints: "kiln\n",
-    },
-    // 3 s. Threads, and zlib from the image.
-    Project {
-        package: "pigz",
-        system: System::Make,
-        artifacts: &["pigz"],
-        proof: "echo kiln | ./pigz -c | gzip -dc",
-        prints: "kiln\n",
-    },
-    // 2–3 s.
-    Project {
-        package: "tree",
-        system: System::Make,
-        artifacts: &["tree"],
-        proof: "mkdir folder && touch folder/file && ./tree --noreport --charset=ascii folder",
-        prints: "folder\n`-- file\n",
-    },
-];
 
 /// A project that is there.
 #[derive(Debug)]
