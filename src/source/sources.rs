@@ -72,9 +72,9 @@ pub struct Inspection {
     pub info: CommitInfo,
     /// Every entry, sorted by path; a directory comes before what is in it.
     pub entries: Vec<TreeEntry>,
-    /// The small files that were asked for and are there.
+    /// The files that were asked for and are there: their first 64 KiB.
     pub files: BTreeMap<String, Vec<u8>>,
-    /// Those that are there and larger than 64 KiB.
+    /// Those that are larger, and so not whole.
     pub too_large: Vec<String>,
     /// Paths of submodules that are not in it: empty directories.
     pub left_out: Vec<Vec<u8>>,

@@ -92,8 +92,9 @@ async fn inspecting_says_what_the_plan_needs() {
     assert_eq!(found.info.committed_at.to_string(), "2023-11-14T22:13:20.000Z");
     let changed = [".kiln.toml", "CMakeLists.txt", "Makefile", "a.c", "lib", "sub/.kiln.toml"];
     assert_eq!(found.info.changed_paths, changed);
-    assert_eq!(found.files.len(), 1, "not the symlink, not the large one, not the missing one");
+    assert_eq!(found.files.len(), 2, "not the symlink, not the missing one");
     assert_eq!(found.files[".kiln.toml"], b"test = true\n");
+    assert_eq!(found.files["CMakeLists.txt"].len(), 64 << 10, "the large one's beginning");
     assert_eq!(found.too_large, ["CMakeLists.txt"]);
     assert_eq!(found.left_out, [b"lib"]);
     let entries: Vec<_> = found

@@ -14,6 +14,9 @@ use crate::model::{CommitId, CommitInfo, Timestamp};
 const MAX_MESSAGE: usize = 4 << 10;
 /// What is kept of a name or address, in bytes.
 const MAX_NAME: usize = 256;
+/// A file is inflated as a whole, though only its beginning is given: configure scripts have some
+/// hundred KiB, the largest a few MiB.
+const MAX_INFLATED: u64 = 8 << 20;
 /// Changed paths that are kept.
 const MAX_CHANGED: usize = 1_000;
 
@@ -39,8 +42,11 @@ pub(super) fn inspect(
         if let Some(name) = files.iter().find(|name| is_file && name.as_bytes() == entry.path) {
             if entry.size > file_bytes {
                 found.too_large.push(name.clone());
-            } else {
-                let content = source.read(&entry, <[u8]>::to_vec)?;
+            }
+            if entry.size <= MAX_INFLATED.max(file_bytes) {
+                let most = usize::try_from(file_bytes).unwrap_or(usize::MAX);
+                let begin = |bytes: &[u8]| bytes[..bytes.len().min(most)].to_vec();
+                let content = source.read(&entry, begin)?;
                 found.files.push(FoundFile { name: name.clone(), content });
             }
         }
