@@ -17,11 +17,16 @@ use crate::{
 const USUAL: &[&str] = &[
     RECIPE_FILE,
     "CMakeLists.txt",
+    "CMakePresets.json",
+    "meson.build",
+    "configure",
+    "configure.ac",
+    "autogen.sh",
     "GNUmakefile",
     "makefile",
     "Makefile",
+    "Makefile.am",
     "Makefile.in",
-    "configure",
 ];
 
 impl From<SourceError> for PortError {
@@ -45,7 +50,8 @@ impl Sources for source::Sources {
             submodules,
         };
         let fetched = source::Sources::fetch(self, &spec, stop).await?;
-        Ok(Box::new(InMirror { sources: self.clone(), spec, fetched }))
+        let url = wanted.url.clone();
+        Ok(Box::new(InMirror { sources: self.clone(), spec, fetched, url }))
     }
 }
 
@@ -55,6 +61,7 @@ struct InMirror {
     sources: source::Sources,
     spec: FetchSpec,
     fetched: Fetched,
+    url: String,
 }
 
 #[async_trait]
@@ -68,7 +75,7 @@ impl FetchedSource for InMirror {
         let mut found = self.sources.inspect(checkout, USUAL, stop).await?;
         let entries = std::mem::take(&mut found.entries);
         let entries = entries.into_iter().map(|entry| (entry.path, kind(entry.kind)));
-        let mut listing = Listing::new(entries);
+        let mut listing = Listing::new(entries).named(&self.url);
         let known = |name: &String| USUAL.contains(&name.as_str());
         let more: Vec<String> =
             listing.wanted_files().into_iter().filter(|name| !known(name)).collect();

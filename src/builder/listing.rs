@@ -8,10 +8,29 @@ use std::{borrow::Cow, collections::BTreeMap};
 /// How much of a wanted file is looked at; build files say who they are in their first lines.
 pub const MAX_WANTED_BYTES: usize = 64 * 1024;
 /// The most files that are wanted.
-const MAX_WANTED: usize = 64;
+const MAX_WANTED: usize = 96;
 /// Names whose contents matter, in the root and in the folders below it.
-const WANTED: &[&str] =
-    &["CMakeLists.txt", "GNUmakefile", "makefile", "Makefile", "Makefile.in", "configure"];
+const WANTED: &[&str] = &[
+    "CMakeLists.txt",
+    "CMakePresets.json",
+    "CMakeUserPresets.json",
+    "meson.build",
+    "configure",
+    "Configure",
+    "configure.ac",
+    "configure.in",
+    "autogen.sh",
+    "autogen",
+    "bootstrap",
+    "bootstrap.sh",
+    "buildconf",
+    "buildconf.sh",
+    "Makefile.am",
+    "Makefile.in",
+    "GNUmakefile",
+    "makefile",
+    "Makefile",
+];
 /// Names that end like this are sources that a C or C++ compiler takes.
 const SOURCES: &[&str] =
     &["c", "cc", "cpp", "cxx", "c++", "C", "s", "S", "asm", "m", "mm", "y", "l"];
@@ -34,12 +53,32 @@ pub enum FileKind {
 pub struct Listing {
     entries: BTreeMap<Vec<u8>, FileKind>,
     contents: BTreeMap<String, Vec<u8>>,
+    name: Option<String>,
 }
 
 impl Listing {
     /// A listing of these entries.
     pub fn new(entries: impl IntoIterator<Item = (Vec<u8>, FileKind)>) -> Self {
-        Self { entries: entries.into_iter().collect(), contents: BTreeMap::new() }
+        Self { entries: entries.into_iter().collect(), contents: BTreeMap::new(), name: None }
+    }
+
+    /// The same tree under the project's name, the last part of its URL without `.git`: a folder of
+    /// this name is more likely the project than others.
+    #[must_use]
+    pub fn named(mut self, url: &str) -> Self {
+        let last = url.trim_end_matches('/').rsplit(['/', ':']).next().unwrap_or_default();
+        self.name = Some(last.strip_suffix(".git").unwrap_or(last).to_owned());
+        self
+    }
+
+    /// The project's name, if it is known.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// Whether there is nothing at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
     /// The files that the caller should read (their first [`MAX_WANTED_BYTES`]) and add, where
@@ -139,6 +178,11 @@ impl<'a> Folder<'a> {
     /// What the file of this name begins with.
     pub(super) fn text(self, name: &str) -> Option<Cow<'a, str>> {
         self.listing.text(&self.at(name))
+    }
+
+    /// Whether there is anything at or below this path in the folder.
+    pub(super) fn occupied(self, name: &str) -> bool {
+        self.listing.occupied(&self.at(name))
     }
 
     /// The text that begins a command so that it runs in this folder.

@@ -1,4 +1,4 @@
-//! Reads just enough of a Makefile's text: what a variable is set to, targets, and stubs.
+//! Reads just enough of a Makefile's text: what a variable is set to, and what takes its place.
 //!
 //! It is not a make: conditionals are not evaluated, so what stands inside them does not count.
 
@@ -23,6 +23,8 @@ pub(super) const TOOLS: &[Tool] = &[
     Tool { name: "RANLIB", always: false, plain: true },
     Tool { name: "STRIP", always: false, plain: true },
     Tool { name: "WINDRES", always: false, plain: true },
+    Tool { name: "HOSTCC", always: false, plain: false },
+    Tool { name: "HOSTCXX", always: false, plain: false },
 ];
 
 /// The value of the last assignment outside conditionals and rules, with what is added to it.
@@ -68,7 +70,9 @@ fn assignment(text: &str, variable: &str) -> (Option<String>, bool) {
     (value, adds)
 }
 
-/// The value with its program replaced by the toolchain's; none if it is to stay as it is.
+/// The value with its program replaced by the toolchain's, as a word for the shell; none if it is
+/// to stay as it is. The program comes from the environment, so that the text is the same for every
+/// toolchain, and the recipe's own `CC` counts.
 pub(super) fn replaced(value: &str, tool: &Tool, toolchain: &ToolchainFacts) -> Option<String> {
     let (program, flags) = match value.find(char::is_whitespace) {
         Some(at) => (&value[..at], &value[at..]),
@@ -85,17 +89,27 @@ pub(super) fn replaced(value: &str, tool: &Tool, toolchain: &ToolchainFacts) -> 
         "c89" | "c99" | "c11" => name,
         _ => name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '-'),
     };
+    let has = |variable: &str| toolchain.env.contains_key(variable);
     let new = match name {
-        "cc" | "gcc" | "clang" | "c89" | "c99" | "c11" => &toolchain.cc,
-        "g++" | "c++" | "clang++" | "CC" => &toolchain.cxx,
-        "ld" | "ar" | "gcc-ar" | "llvm-ar" | "ranlib" | "gcc-ranlib" | "llvm-ranlib" | "strip"
-        | "windres" => toolchain.env.get(tool.name)?,
-        // `CC =` with nothing, which make would run as nothing.
-        "" if value.is_empty() && tool.always => match tool.name {
-            "CC" => &toolchain.cc,
-            _ => &toolchain.cxx,
+        "cc" | "gcc" | "clang" | "c89" | "c99" | "c11" => match tool.name {
+            // What runs while building, which is the same where nothing is cross-compiled.
+            "HOSTCC" if has("HOSTCC") => "HOSTCC",
+            _ => "CC",
         },
+        "g++" | "c++" | "clang++" | "CC" => match tool.name {
+            "HOSTCXX" if has("CXX_FOR_BUILD") => "CXX_FOR_BUILD",
+            _ => "CXX",
+        },
+        "ld" | "ar" | "gcc-ar" | "llvm-ar" | "ranlib" | "gcc-ranlib" | "llvm-ranlib" | "strip"
+        | "windres" => has(tool.name).then_some(tool.name)?,
+        // `CC =` with nothing, which make would run as nothing.
+        "" if value.is_empty() && tool.always => tool.name,
         _ => return None,
+    };
+    let is_there = match new {
+        "CC" => !toolchain.cc.is_empty(),
+        "CXX" => !toolchain.cxx.is_empty(),
+        _ => true,
     };
     // `c99` means the standard.
     let standard = match name {
@@ -104,51 +118,23 @@ pub(super) fn replaced(value: &str, tool: &Tool, toolchain: &ToolchainFacts) -> 
         "c11" => " -std=c11",
         _ => "",
     };
-    Some(format!("{new}{standard}{flags}"))
+    is_there.then(|| format!("\"${new}{}\"", escaped(&format!("{standard}{flags}"))))
 }
 
-/// `check` or `test`, whichever the Makefile has as a target.
-pub(super) fn test_target(text: &str) -> Option<&'static str> {
-    ["check", "test"].into_iter().find(|wanted| targets(text).any(|target| target == *wanted))
-}
-
-fn targets(text: &str) -> impl Iterator<Item = &str> {
-    text.lines()
-        .filter(|line| !line.starts_with(['\t', '#', '.']))
-        .filter_map(|line| line.split_once(':'))
-        .filter(|(names, rest)| {
-            !names.contains('=') && !rest.trim_start_matches(':').starts_with('=')
-        })
-        .flat_map(|(names, _)| names.split_whitespace())
-}
-
-/// Whether a Makefile does nothing but tell people to run something else first.
-pub(super) fn is_stub(text: &str) -> bool {
-    let code: Vec<&str> = text
-        .lines()
-        .map(|line| line.trim().trim_start_matches(['@', '-']))
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .collect();
-    let tells = |line: &&str| {
-        line.starts_with("echo")
-            && ["configure", "autogen", "bootstrap", "autoreconf", "cmake", "meson"]
-                .iter()
-                .any(|word| line.to_ascii_lowercase().contains(word))
-    };
-    let commands = text
-        .lines()
-        .filter(|line| line.starts_with('\t'))
-        .map(|line| line.trim().trim_start_matches(['@', '-']).trim_start());
-    let mut harmless = commands.filter(|line| !line.is_empty());
-    let quiet = ["echo", "exit", "false", "true", ":", "printf", "#"];
-    code.len() <= 40
-        && code.iter().any(tells)
-        && harmless.all(|line| quiet.iter().any(|word| line.starts_with(word)))
-        && !code.iter().any(|line| line.starts_with("include ") || line.starts_with("-include "))
+/// Text within double quotes of the shell.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, '"' | '\\' | '$' | '`') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
 }
 
 /// Lines with those that end in a backslash joined to the next.
-fn logical_lines(text: &str) -> impl Iterator<Item = String> {
+pub(super) fn logical_lines(text: &str) -> impl Iterator<Item = String> {
     let mut lines = text.lines();
     std::iter::from_fn(move || {
         let mut line = lines.next()?.to_owned();
@@ -213,23 +199,26 @@ mod tests {
             ..ToolchainFacts::default()
         };
         for (tool, value, expected) in [
-            (0, "gcc", Some("clang-19")),
-            (0, "gcc-12", Some("clang-19")),
-            (0, "/usr/bin/gcc", Some("clang-19")),
-            (0, "$(CROSS_COMPILE)gcc -m64", Some("clang-19 -m64")),
-            (0, "gcc -std=gnu99", Some("clang-19 -std=gnu99")),
-            (0, "c99", Some("clang-19 -std=c99")),
-            (0, "g++", Some("clang++-19")),
-            (0, "", Some("clang-19")),
+            (0, "gcc", Some(r#""$CC""#)),
+            (0, "gcc-12", Some(r#""$CC""#)),
+            (0, "/usr/bin/gcc", Some(r#""$CC""#)),
+            (0, "$(CROSS_COMPILE)gcc -m64", Some(r#""$CC -m64""#)),
+            (0, "gcc -std=gnu99", Some(r#""$CC -std=gnu99""#)),
+            (0, "gcc -DX=\"$(Y)\"", Some(r#""$CC -DX=\"\$(Y)\"""#)),
+            (0, "c99", Some(r#""$CC -std=c99""#)),
+            (0, "g++", Some(r#""$CXX""#)),
+            (0, "", Some(r#""$CC""#)),
             (0, "avr-gcc", None),
             (0, "mpicc", None),
             (0, "$(shell which gcc)", None),
             (1, "$(CC)", None),
-            (2, "gcc", Some("clang-19")),
+            (2, "gcc", Some(r#""$CC""#)),
             (2, "$(CC)", None),
             (2, "ld", None),
-            (3, "ar rcu", Some("llvm-ar-19 rcu")),
+            (3, "ar rcu", Some(r#""$AR rcu""#)),
             (4, "ranlib", None),
+            (7, "gcc", Some(r#""$CC""#)),
+            (7, "$(CC)", None),
         ] {
             assert_eq!(
                 replaced(value, &TOOLS[tool], &toolchain).as_deref(),
@@ -237,36 +226,6 @@ mod tests {
                 "{} = {value}",
                 TOOLS[tool].name
             );
-        }
-    }
-
-    #[test]
-    fn test_targets_are_targets() {
-        for (text, expected) in [
-            ("check: all", Some("check")),
-            ("test:\n\t./t", Some("test")),
-            ("all check: x", Some("check")),
-            ("test:: x\ncheck:", Some("check")),
-            ("test := x", None),
-            ("check = a:b", None),
-            ("\ttest: x", None),
-            (".PHONY: test", None),
-        ] {
-            assert_eq!(test_target(text), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn stubs_only_tell() {
-        for (text, expected) in [
-            ("all:\n\t-@echo \"Please use ./configure first.  Thank you.\"\n", true),
-            ("all:\n\t@echo run ./autogen.sh first; exit 1\n", true),
-            ("all:\n\t@echo configure\n\t$(CC) -o x x.c\n", false),
-            ("all:\n\t@echo hello\n", false),
-            ("include x.mk\nall:\n\t@echo configure\n", false),
-            ("all: x.o\n", false),
-        ] {
-            assert_eq!(is_stub(text), expected, "{text}");
         }
     }
 }

@@ -1,15 +1,21 @@
-//! The build systems that are known, one a file, in the order in which they are tried.
+//! The build systems that are known, one a file.
 //!
-//! A further system is a file with a `find` and a line in [`IN_ORDER`]. The order goes from what
-//! says most about the project to what says least: a `CMakeLists.txt` is written for exactly this,
-//! a Makefile may be a stub that points elsewhere.
+//! A further system is a file with a `find`, a line in `ALL`, and its place in [`kind::Rank`].
 
+mod autotools;
+mod capital;
 mod cmake;
 mod configure;
 mod kind;
 mod make;
 mod makefile;
+mod meson;
+mod plain;
+mod presets;
+mod script;
+mod targets;
 
-pub(super) use kind::{Found, IN_ORDER, Wish};
+pub(super) use kind::{Found, Wish, find};
 pub use kind::{System, ToolchainFacts};
 pub(super) use make::stub;
+pub(super) use plain::{Sources, plain};
