@@ -10,6 +10,7 @@ mod hand;
 mod latency;
 mod lines;
 mod memory;
+mod planning;
 mod report;
 mod repository;
 mod samples;
@@ -23,7 +24,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{hand::Hand, report::Report, server::Kiln};
 
-const PARTS: [&str; 4] = ["latency", "throughput", "lines", "memory"];
+const PARTS: [&str; 5] = ["latency", "throughput", "lines", "memory", "planning"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -55,6 +56,12 @@ async fn stopped() -> anyhow::Result<()> {
 async fn measure(report: &mut Report) -> anyhow::Result<()> {
     let wanted = parts()?;
     let wants = |part| wanted.iter().any(|one| one == part);
+    if wants("planning") {
+        planning::measure(report).context("the plan of a large tree")?;
+    }
+    if wanted == ["planning"] {
+        return Ok(());
+    }
     let kiln = Kiln::start().await.context("starting the server")?;
     report.machine(&kiln).await?;
     let idle = memory::of(kiln.process()).await?;

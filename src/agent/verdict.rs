@@ -39,6 +39,8 @@ pub(super) struct FailedStep {
     pub error: Option<String>,
     /// The bound that its output says was met.
     pub bound: Option<Cause>,
+    /// Whether its output says that something could not be reached.
+    pub wants_network: bool,
 }
 
 /// How an attempt ended, and one sentence on it for people.
@@ -178,10 +180,17 @@ fn out_of_memory(limits: &Limits) -> String {
 
 fn step_failed(failed: &FailedStep, code: i64) -> String {
     let name = &failed.name;
-    match (&failed.error, code) {
+    let mut sentence = match (&failed.error, code) {
         (Some(error), _) => format!("{name} failed: {error}"),
         (None, code) => format!("{name} failed with {}", exit_status(code)),
+    };
+    if failed.wants_network {
+        sentence.push_str(match failed.cause {
+            Cause::Test => "; it tried to reach the network, and a build has none: give a test step of your own in .kiln.toml that leaves those tests out",
+            _ => "; it tried to reach the network, and a build has none: what it needs has to be in the tree, a submodule, or a package",
+        });
     }
+    sentence
 }
 
 fn exit_status(code: i64) -> String {
@@ -229,6 +238,7 @@ mod tests {
             cause: Cause::Compile,
             error: error.map(str::to_owned),
             bound,
+            wants_network: false,
         }
     }
 

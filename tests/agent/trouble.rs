@@ -8,7 +8,7 @@ use kiln::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    server::Faults,
+    server::{Faults, Known},
     world::{Setup, World, eventually, leg, out, source_at, step},
 };
 
@@ -106,7 +106,9 @@ async fn work_that_is_not_ours_any_more_is_dropped_without_a_word() {
         World::new(|_| Scenario { acts: vec![out("x\n"), Act::hang()], ..Scenario::default() })
             .await;
     let key = world.queue(leg(recipe(), Limits::default()));
-    world.server().until("start", |known| known.attempts.get(&key)?.start.clone().map(drop)).await;
+    let runs =
+        |known: &Known| known.attempts.get(&key)?.text(Stream::Stdout).contains('x').then_some(());
+    world.server().until("output", runs).await;
     world.server().change(|known| known.faults.stale = true);
     eventually("the session is gone", || world.sandbox.seen().iter().all(|seen| seen.gone)).await;
     assert!(world.sandbox.seen()[0].stopped);

@@ -19,3 +19,4 @@ mod more_projects;
 mod projects;
 mod scenarios;
 mod sizes;
+mod traps;

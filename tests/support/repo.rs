@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 use std::io::{BufWriter, Write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -60,7 +61,15 @@ fn collect(folder: &Path, prefix: &str, into: &mut Vec<Entry>) {
         if folder.join(&name).is_dir() {
             collect(&folder.join(&name), &format!("{path}/"), into);
         } else {
-            into.push(Entry::file(path, std::fs::read(folder.join(&name)).expect("readable")));
+            let (from, bytes) = (folder.join(&name), std::fs::read(folder.join(&name)));
+            let mode = std::fs::metadata(from).expect("readable").permissions().mode();
+            let bytes = bytes.expect("readable");
+            let is_program = mode & 0o111 != 0;
+            into.push(if is_program {
+                Entry::program(path, bytes)
+            } else {
+                Entry::file(path, bytes)
+            });
         }
     }
 }

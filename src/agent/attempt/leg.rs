@@ -1,37 +1,31 @@
 //! A leg: the source into a fresh sandbox, the steps run, what they made kept.
 
-use std::{convert::Infallible, future::pending, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use tokio::{
-    sync::mpsc,
-    time::{Instant, sleep},
-};
+use tokio::time::Instant;
 
 use super::{
     collect,
     context::Context,
+    course::Course,
     excerpt, lines,
-    output::{self, Rules, Told},
-    report::{Parts, diagnostics_view, millis},
+    report::{Parts, millis},
     slot::{InUse, SessionSlot},
+    tries,
     trouble::{Trouble, unless_stopped},
 };
 use crate::{
     agent::{
-        driver,
-        ending::StopReason,
         ports::{FetchedSource, Inspection, PinnedToolchain},
-        verdict::{self, FailedStep, Judged, Observed},
+        verdict::Judged,
     },
-    builder::{self, Choice, JobFacts},
-    model::{ArtifactWhen, Cause, Environment, Limits, Recipe, Step, ToolchainName},
+    builder::{self, JobFacts},
+    model::{ArtifactWhen, Cause, Environment, Limits, Recipe, ToolchainName},
     protocol::{SandboxView, StartReport},
-    sandbox::{ByteStream, Exit, SandboxError, Session, SessionSpec},
+    sandbox::{ByteStream, SessionSpec},
     source::Submodules,
 };
 
-/// Pieces of output between sandbox and reader: enough that neither waits for the other's turn.
-const OUTPUT_CHANNEL: usize = 64;
 /// What a session may need beyond the time of its steps: for the source, listing and artifacts.
 const SESSION_MARGIN: Duration = Duration::from_mins(15);
 
@@ -54,28 +48,21 @@ pub(super) async fn build(
     parts: &mut Parts,
 ) -> Result<Judged, Trouble> {
     let ready = unless_stopped(cx, prepare(cx, leg, slot, parts)).await?;
-    let Ready { mut session, pinned, source, found, choice, env } = ready;
-
-    let began = Instant::now();
-    let (exit, told) = run(cx, &mut **session, leg.limits, (&choice.steps, &env)).await?;
-    let ran = began.elapsed();
-    parts.usage.run_millis = millis(ran);
-    fill_in(parts, &exit, &told);
+    let Ready { mut session, pinned, source, found, mut course, mut env } = ready;
+    let place = (cx, leg, &found);
+    let judged = loop {
+        let tried = tries::run(cx, &mut **session, course.next(leg, &env), parts).await?;
+        let more = unless_stopped(cx, course.goes_on(place, &mut **session, &tried)).await;
+        if !matches!(more, Ok(true)) {
+            // A failure stays what it is, also where the workspace cannot be looked at any more.
+            break course.judgment(tried.judged, &found);
+        }
+        drop(session);
+        let again = Again { pinned: &pinned, source: &*source, found: &found, course: &course };
+        (session, env) = unless_stopped(cx, again.prepare(cx, leg, slot)).await?;
+    };
     if let Some(error) = parts.diagnostics.as_mut().and_then(|seen| seen.first_error.as_mut()) {
         excerpt::add(cx, &*source, &found, error).await;
-    }
-    let failed = failed_step(&choice.steps, &told);
-    let unexplained = failed.is_none() && verdict::is_killed(&exit) && !cx.ending.is_stopped();
-    let judged = verdict::judge(&Observed {
-        stopped: cx.ending.reason(),
-        exit,
-        failed,
-        limits: leg.limits,
-        ran,
-        is_alone: unexplained && unless_stopped(cx, is_holding(&mut **session, leg)).await?,
-    });
-    if let Some(line) = verdict::warning(&exit, leg.limits) {
-        cx.log.say(line).await;
     }
 
     let judged = lines::for_want_of(judged, &found.missing);
@@ -102,19 +89,13 @@ pub(super) async fn build(
     }
 }
 
-/// Whether the session's other half still answers: then it was the build alone that was killed.
-async fn is_holding(session: &mut dyn Session, leg: Leg<'_>) -> Result<bool, Trouble> {
-    let most = usize::try_from(leg.limits.workspace_files).unwrap_or(usize::MAX);
-    Ok(!matches!(session.list(most).await, Err(SandboxError::Engine(_))))
-}
-
 /// What a run needs.
 struct Ready {
     session: InUse,
     pinned: PinnedToolchain,
     source: Box<dyn FetchedSource>,
     found: Inspection,
-    choice: Choice,
+    course: Course,
     env: Environment,
 }
 
@@ -146,18 +127,51 @@ async fn prepare(
     parts.usage.sandbox_millis = millis(sandbox_time);
     parts.usage.source_millis = millis(took);
 
-    let choice = choose(cx, leg, &pinned, &found).await?;
-    let facts = JobFacts {
-        toolchain: &pinned.facts,
-        limits: leg.limits,
-        committed_at: found.info.committed_at,
-    };
-    let env = builder::environment(facts, &choice.env, &leg.recipe.env);
+    let plan = builder::plan(&found.listing, leg.recipe, &pinned.facts)
+        .map_err(|none| Trouble::new(Cause::RecipeInvalid, none.sentence))?;
+    cx.log.say(&plan.first.reason).await;
+    let course = Course::new(plan);
+    let env = course.environment(facts(leg, &pinned, &found), leg);
     view.environment.clone_from(&env.0);
-    view.step_count = u32::try_from(choice.steps.len()).unwrap_or(u32::MAX);
+    view.step_count = course.step_count();
     let load = async { Ok(session.load(tar).await?) };
     tokio::try_join!(load, report_start(cx, view))?;
-    Ok(Ready { session, pinned, source, found, choice, env })
+    Ok(Ready { session, pinned, source, found, course, env })
+}
+
+/// Another try at the same source.
+struct Again<'a> {
+    pinned: &'a PinnedToolchain,
+    source: &'a dyn FetchedSource,
+    found: &'a Inspection,
+    course: &'a Course,
+}
+
+impl Again<'_> {
+    /// A fresh session with the source in it, and the environment.
+    async fn prepare(
+        &self,
+        cx: &Context,
+        leg: Leg<'_>,
+        slot: &SessionSlot,
+    ) -> Result<(InUse, Environment), Trouble> {
+        slot.close().await?;
+        let env = self.course.environment(facts(leg, self.pinned, self.found), leg);
+        let spec = session_spec(cx, leg, self.pinned);
+        let mut view = sandbox_view(cx, &spec, self.pinned);
+        view.environment.clone_from(&env.0);
+        view.step_count = self.course.step_count();
+        let tar = self.source.tar(cx.ending.stopped()).await?;
+        let deps = Arc::clone(&cx.deps);
+        let mut session = slot.open(async move { deps.sandbox.open(spec).await }).await?;
+        let load = async { Ok(session.load(tar).await?) };
+        tokio::try_join!(load, report_start(cx, view))?;
+        Ok((session, env))
+    }
+}
+
+fn facts<'a>(leg: Leg<'a>, pinned: &'a PinnedToolchain, found: &Inspection) -> JobFacts<'a> {
+    JobFacts { toolchain: &pinned.facts, limits: leg.limits, committed_at: found.info.committed_at }
 }
 
 fn session_spec(cx: &Context, leg: Leg<'_>, pinned: &PinnedToolchain) -> SessionSpec {
@@ -229,67 +243,4 @@ async fn fetch(cx: &Context, leg: Leg<'_>) -> Result<Fetched, Trouble> {
     }
     let tar = fetched.tar(stop).await?;
     Ok(Fetched { source: fetched, tar, found, took })
-}
-
-async fn choose(
-    cx: &Context,
-    leg: Leg<'_>,
-    pinned: &PinnedToolchain,
-    found: &Inspection,
-) -> Result<Choice, Trouble> {
-    let plan = builder::plan(&found.listing, leg.recipe, &pinned.facts)
-        .map_err(|none| Trouble::new(Cause::RecipeInvalid, none.sentence))?;
-    let choice = plan.first;
-    cx.log.say(&choice.reason).await;
-    Ok(choice)
-}
-
-/// Runs the steps under the limits on time and output.
-async fn run(
-    cx: &Context,
-    session: &mut dyn Session,
-    limits: &Limits,
-    (steps, env): (&[Step], &Environment),
-) -> Result<(Exit, Told), Trouble> {
-    let nonce = (cx.deps.nonce)();
-    let script = driver::script(steps, env, &nonce)
-        .map_err(|error| Trouble::new(Cause::RecipeInvalid, error.to_string()))?;
-    let (sender, receiver) = mpsc::channel(OUTPUT_CHANNEL);
-    let rules = Rules { nonce: &nonce, steps, limits };
-    let both = async {
-        tokio::join!(
-            session.run(&script, sender, cx.ending.stopped().clone()),
-            output::drain(receiver, rules, &cx.log, &cx.ending)
-        )
-    };
-    let wall = async {
-        sleep(Duration::from_secs(u64::from(limits.wall_seconds))).await;
-        cx.ending.stop(StopReason::WallTime);
-        pending::<Infallible>().await
-    };
-    let (exit, told) = tokio::select! {
-        both = both => both,
-        never = wall => match never {},
-    };
-    Ok((exit?, told))
-}
-
-fn fill_in(parts: &mut Parts, exit: &Exit, told: &Told) {
-    let failed = told.failed.map(|(index, _)| index);
-    parts.diagnostics = Some(diagnostics_view(&told.diagnostics, failed));
-    // The build's own numbers are text; the engine's are better, where a run was long enough.
-    let (peak, cpu) = told.used;
-    parts.usage.peak_memory_bytes = exit.used.map_or(peak, |used| used.peak_memory_bytes);
-    parts.usage.cpu_millis = exit.used.map_or(cpu / 1_000, |used| millis(used.cpu));
-}
-
-fn failed_step(steps: &[Step], told: &Told) -> Option<FailedStep> {
-    let index = usize::from(told.failed?.0);
-    let (step, said) = (steps.get(index)?, told.diagnostics.get(index)?);
-    Some(FailedStep {
-        name: step.name.clone(),
-        cause: said.cause(step.kind),
-        error: said.sentence(),
-        bound: said.bound().map(crate::diagnostics::Symptom::cause),
-    })
 }

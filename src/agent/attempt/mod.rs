@@ -2,15 +2,19 @@
 //!
 //! `supervise` is the frame: it keeps the lease (`lease`), isolates the work (`plan`, `leg`), closes
 //! the session on every path (`slot`), sends the log to its end and reports. The work itself is
-//! `leg`: source, sandbox, `output` with its `steps`, `collect` with `repack` and `upload`.
+//! `leg`: source, sandbox, the tries (`course` says which, by what `next` knows; `tries` runs one,
+//! `output` with its `steps` reads it), `collect` with `repack` and `upload`.
 
 mod collect;
 mod context;
+mod course;
 mod excerpt;
 mod fetch;
 mod lease;
 mod leg;
 mod lines;
+mod network;
+mod next;
 mod output;
 mod plan;
 mod repack;
@@ -19,6 +23,7 @@ mod retry;
 mod slot;
 mod steps;
 mod supervise;
+mod tries;
 mod trouble;
 mod upload;
 

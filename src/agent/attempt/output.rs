@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use tokio::{sync::mpsc, time::timeout};
 
-use super::steps::{StepEvent, Steps};
+use super::{
+    network::NetworkWatch,
+    steps::{StepEvent, Steps},
+};
 use crate::{
     agent::{
         ending::{Ending, StopReason},
@@ -27,6 +30,8 @@ pub(super) struct Rules<'a> {
     pub nonce: &'a str,
     /// The steps it runs.
     pub steps: &'a [Step],
+    /// The number the first of them has in the log, where other steps were tried before.
+    pub first_step: u16,
     /// Its bounds.
     pub limits: &'a Limits,
 }
@@ -40,6 +45,10 @@ pub(super) struct Told {
     pub used: (u64, u64),
     /// What each step's output says.
     pub diagnostics: Vec<Diagnostics>,
+    /// How many steps began.
+    pub started: u16,
+    /// Whether the step that failed seems to have wanted the network.
+    pub wants_network: bool,
     /// Bytes of output.
     pub bytes: u64,
 }
@@ -76,6 +85,7 @@ struct Reader<'a> {
     log: &'a Log,
     marks: [MarkReader; 2],
     steps: Steps,
+    network: NetworkWatch,
     parsers: Vec<[Parser; 2]>,
     told: Told,
     pieces: Vec<Piece>,
@@ -88,6 +98,7 @@ impl<'a> Reader<'a> {
             log,
             marks: [MarkReader::new(rules.nonce), MarkReader::new(rules.nonce)],
             steps: Steps::new(rules.steps.len()),
+            network: NetworkWatch::default(),
             parsers: rules.steps.iter().map(|_| [Parser::new(), Parser::new()]).collect(),
             told: Told::default(),
             pieces: Vec::new(),
@@ -119,6 +130,8 @@ impl<'a> Reader<'a> {
         self.steps.finish(&mut events);
         self.tell(events).await;
         self.told.failed = self.steps.failed();
+        self.told.started = self.steps.started();
+        self.told.wants_network = self.told.failed.is_some() && self.network.is_wanted();
         let parsers = self.parsers.into_iter();
         self.told.diagnostics = parsers.map(|[out, err]| err.finish_with(out)).collect();
         self.told
@@ -133,6 +146,8 @@ impl<'a> Reader<'a> {
                     if let Some(parsers) = self.parsers.get_mut(usize::from(step.unwrap_or(0))) {
                         parsers[slot(stream)].feed(&bytes);
                     }
+                    self.network.feed(stream, &bytes);
+                    let step = step.map(|step| self.rules.first_step.saturating_add(step));
                     self.log.data(stream, step, bytes).await;
                 }
                 Piece::Mark(Mark::Used { peak_memory, cpu_micros }) => {
@@ -148,14 +163,18 @@ impl<'a> Reader<'a> {
         pieces
     }
 
-    async fn tell(&self, events: Vec<StepEvent>) {
+    async fn tell(&mut self, events: Vec<StepEvent>) {
+        let first = self.rules.first_step;
         for event in events {
             match event {
                 StepEvent::Start(index) => {
                     let Some(step) = self.rules.steps.get(usize::from(index)) else { continue };
-                    self.log.step_start(index, step.clone()).await;
+                    self.network.clear();
+                    self.log.step_start(first.saturating_add(index), step.clone()).await;
                 }
-                StepEvent::End(index, code) => self.log.step_end(index, code).await,
+                StepEvent::End(index, code) => {
+                    self.log.step_end(first.saturating_add(index), code).await;
+                }
             }
         }
     }

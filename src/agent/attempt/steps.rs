@@ -41,6 +41,11 @@ impl Steps {
         self.at[slot(stream)]
     }
 
+    /// How many have begun.
+    pub(super) fn started(&self) -> u16 {
+        self.started
+    }
+
     /// The step that failed, and its exit status: marks of a step that did not end say nothing.
     pub(super) fn failed(&self) -> Option<(u16, i32)> {
         let (code, _) = self.end?;

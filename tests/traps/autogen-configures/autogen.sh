@@ -1,0 +1,5 @@
+#!/bin/sh
+# Runs configure by itself, whatever anybody says.
+set -e
+autoreconf -fi
+./configure "$@"

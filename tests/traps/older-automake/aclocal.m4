@@ -1,0 +1,1 @@
+dnl generated automatically by aclocal 1.14

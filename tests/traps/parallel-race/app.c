@@ -1,0 +1,8 @@
+#include <stdio.h>
+
+#include "words.h"
+
+int main(void) {
+    puts(WORD);
+    return 0;
+}

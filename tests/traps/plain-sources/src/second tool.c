@@ -1,0 +1,5 @@
+#include "word.h"
+
+int main(void) {
+    return word()[0] != 'p';
+}

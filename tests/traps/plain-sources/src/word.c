@@ -1,0 +1,7 @@
+#include "word.h"
+
+#include "spelling.c"
+
+const char *word(void) {
+    return spelling;
+}
