@@ -9,6 +9,7 @@ mod job;
 mod limits;
 mod log;
 mod name;
+mod nearest;
 mod outcome;
 mod package;
 mod principal;
@@ -26,6 +27,7 @@ pub use job::{
 pub use limits::{LimitError, Limits, LimitsRequest};
 pub use log::{Frame, FrameError, FrameKind, LogPosition, MAX_FRAME_BYTES, Stream};
 pub use name::{NameError, QueueName, StepName, ToolchainName};
+pub use nearest::nearest;
 pub use outcome::{Cause, Outcome};
 pub use package::{PackageName, PackageNameError};
 pub use principal::{Permission, Principal};

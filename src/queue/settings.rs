@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use crate::model::{Limits, ToolchainName};
+use crate::model::{Limits, ToolchainName, nearest};
 
 /// How long an agent keeps a job without being heard of: three missed renewals.
 const LEASE: Duration = Duration::from_secs(30);
@@ -61,6 +61,8 @@ impl QueueSettings {
     pub fn unknown_toolchain(&self, asked: &[ToolchainName]) -> Option<String> {
         let unknown = asked.iter().find(|name| !self.toolchains.contains(*name))?;
         let there: Vec<_> = self.toolchains.iter().map(ToolchainName::as_str).collect();
-        Some(format!("there is no toolchain {unknown}; there are: {}", there.join(", ")))
+        let meant = nearest(unknown.as_str(), there.iter().copied());
+        let meant = meant.map_or_else(String::new, |meant| format!(" (did you mean {meant}?)"));
+        Some(format!("there is no toolchain {unknown}{meant}; there are: {}", there.join(", ")))
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use super::{ImageSource, Recipe, Toolchain, files::file};
-use crate::model::ToolchainName;
+use crate::model::{ToolchainName, nearest};
 
 /// All toolchains that may be asked for.
 #[derive(Clone, Debug)]
@@ -36,10 +36,12 @@ pub enum CatalogueError {
 
 /// The name stands for nothing here.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("there is no toolchain {name}; there are {known}")]
+#[error("there is no toolchain {name}{}; there are {known}", .meant.as_ref().map_or_else(String::new, |meant| format!(" (did you mean {meant}?)")))]
 pub struct UnknownToolchain {
     /// What was asked for.
     pub name: ToolchainName,
+    /// What may have been meant.
+    pub meant: Option<String>,
     /// What there is, separated by commas.
     pub known: String,
 }
@@ -101,7 +103,8 @@ impl Catalogue {
     pub fn require(&self, name: &ToolchainName) -> Result<&Toolchain, UnknownToolchain> {
         self.get(name).ok_or_else(|| {
             let known: Vec<&str> = self.names().map(ToolchainName::as_str).collect();
-            UnknownToolchain { name: name.clone(), known: known.join(", ") }
+            let meant = nearest(name.as_str(), known.iter().copied()).map(str::to_owned);
+            UnknownToolchain { name: name.clone(), meant, known: known.join(", ") }
         })
     }
 
