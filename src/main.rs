@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use clap::Parser;
 use kiln::{
     cli::{Cli, Command, Console, Exit},
+    images::ImagesError,
     process,
+    toolchain::UnknownToolchain,
 };
 
 fn main() -> ExitCode {
@@ -13,6 +15,8 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == "source-helper") {
         return kiln::source::helper_main();
     }
+    // A shell that completes a line asks here; nothing else is done then.
+    kiln::cli::complete();
     let cli = Cli::parse();
     let exit = match cli.command {
         Command::Client(command) => {
@@ -34,7 +38,10 @@ fn part(part: impl Future<Output = anyhow::Result<()>>) -> Exit {
             Ok(()) => Exit::Success,
             Err(error) => {
                 anstream::eprintln!("error: {error:#}");
-                Exit::Fault
+                // A name that does not exist is the mistake of who typed it.
+                let is_typed = error.is::<UnknownToolchain>()
+                    || matches!(error.downcast_ref(), Some(ImagesError::Unknown(_)));
+                if is_typed { Exit::Usage } else { Exit::Fault }
             }
         }
     })

@@ -2,17 +2,23 @@
 //! `log BUILD --follow`.
 //!
 //! The build and each log are read by tasks of their own that send what they find; this loop alone
-//! prints. Interruptions of the connection are waited out, Ctrl-C leaves the build alone.
+//! prints. Interruptions of the connection are waited out.
 
 use std::{collections::HashSet, time::Duration};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{CliError, Console, Exit, plain::Plain, progress::Progress};
+use super::{
+    CliError, Console, Exit,
+    interrupt::{Answer, Interrupts, OnInterrupt, QUESTION},
+    pass::Pass,
+    plain::Plain,
+    progress::Progress,
+};
 use crate::{
-    client::{BuildWatch, ClientError, LogFollow, Rest, WatchUpdate},
-    model::{BuildId, Clock, JobId, SystemClock},
+    client::{BuildWatch, ClientError, LogFollow, Rest, WatchUpdate, event_bytes},
+    model::{BuildId, Clock, JobId, Stream, SystemClock},
     protocol::{Build, BuildState, LogEvent},
 };
 
@@ -33,8 +39,13 @@ pub(super) enum Show {
     Progress,
     /// Progress lines, and all logs above them.
     ProgressAndLogs,
-    /// Plain lines.
+    /// Plain lines: each log line behind the name of its leg.
     Lines,
+    /// The log of the only leg, byte for byte, and all else on the error output; of several legs
+    /// plain lines.
+    Raw,
+    /// What the only leg writes, on the two outputs; before it begins, where it is.
+    Command,
 }
 
 /// How following ended.
@@ -56,18 +67,14 @@ enum Message {
 pub(super) async fn attach(
     rest: &Rest,
     build: BuildId,
-    show: Show,
+    (show, on_interrupt): (Show, OnInterrupt),
     console: &mut Console,
 ) -> Result<Followed, CliError> {
-    let mut follower = Follower::new(rest, build, show, console.notes_have_colors());
-    let done = follower.run(console).await;
-    if let Some(progress) = &follower.progress {
-        progress.clear();
-    }
-    done
+    let mut follower = Follower::new(rest, build, show, console);
+    follower.run(on_interrupt, console).await
 }
 
-/// What to do when a person presses Ctrl-C while a build is followed.
+/// What to do when a person does not want to wait for the end.
 pub(super) async fn interrupted(
     rest: &Rest,
     build: BuildId,
@@ -87,6 +94,7 @@ pub(super) async fn interrupted(
 
 struct Follower {
     rest: Rest,
+    id: BuildId,
     show: Show,
     stop: CancellationToken,
     /// Ends the readers when this goes, whatever the reason.
@@ -95,13 +103,16 @@ struct Follower {
     messages: mpsc::Receiver<Message>,
     progress: Option<Progress>,
     plain: Plain,
+    pass: Pass,
     followed: HashSet<JobId>,
     open: HashSet<JobId>,
+    /// Whether there is one leg only, whose log is printed as it is.
+    is_raw: bool,
     ended: Option<Box<Build>>,
 }
 
 impl Follower {
-    fn new(rest: &Rest, build: BuildId, show: Show, colors: bool) -> Self {
+    fn new(rest: &Rest, build: BuildId, show: Show, console: &Console) -> Self {
         let (sender, messages) = mpsc::channel(MESSAGES);
         let stop = CancellationToken::new();
         let mut watch = BuildWatch::new(rest.clone(), build, stop.clone());
@@ -115,10 +126,15 @@ impl Follower {
                 }
             }
         });
-        let progress =
-            matches!(show, Show::Progress | Show::ProgressAndLogs).then(|| Progress::new(colors));
+        let is_drawn = match show {
+            Show::Progress | Show::ProgressAndLogs => true,
+            Show::Command => console.is_interactive(),
+            Show::Nothing | Show::Lines | Show::Raw => false,
+        };
+        let progress = is_drawn.then(|| Progress::new(console.notes_have_colors()));
         Self {
             rest: rest.clone(),
+            id: build,
             show,
             _guard: stop.clone().drop_guard(),
             stop,
@@ -126,26 +142,33 @@ impl Follower {
             messages,
             progress,
             plain: Plain::default(),
+            pass: Pass::default(),
             followed: HashSet::new(),
             open: HashSet::new(),
+            is_raw: false,
             ended: None,
         }
     }
 
-    async fn run(&mut self, console: &mut Console) -> Result<Followed, CliError> {
+    async fn run(
+        &mut self,
+        on_interrupt: OnInterrupt,
+        console: &mut Console,
+    ) -> Result<Followed, CliError> {
         let mut ticks = tokio::time::interval(TICK);
-        let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
+        let mut interrupts = Interrupts::new().map_err(CliError::Output)?;
+        let may_ask =
+            on_interrupt == OnInterrupt::Ask && Interrupts::can_ask() && console.has_listener();
         let mut grace = std::pin::pin!(tokio::time::sleep(LOGS_GRACE));
         loop {
-            if self.open.is_empty()
-                && let Some(build) = self.ended.take()
-            {
+            if let Some(build) = self.ended.take_if(|_| self.open.is_empty()) {
                 return Ok(Followed::Ended(build));
             }
             tokio::select! {
-                signal = &mut interrupt => {
-                    signal.map_err(CliError::Output)?;
-                    return Ok(Followed::Interrupted);
+                () = interrupts.next() => {
+                    if !may_ask || !self.ask(&mut interrupts, console).await? {
+                        return Ok(Followed::Interrupted);
+                    }
                 }
                 message = self.messages.recv() => {
                     let message = message.expect("a sender is kept here");
@@ -166,36 +189,55 @@ impl Follower {
         }
     }
 
+    /// Asks what Ctrl-C means; whether to go on. What comes meanwhile waits.
+    async fn ask(
+        &mut self,
+        interrupts: &mut Interrupts,
+        console: &mut Console,
+    ) -> Result<bool, CliError> {
+        if let Some(progress) = &mut self.progress {
+            progress.pause();
+        }
+        console.note(QUESTION);
+        let goes_on = loop {
+            match interrupts.answer().await {
+                Answer::Cancel => {
+                    self.rest.cancel_build(self.id).await?;
+                    console.note(&format!("build {} is being cancelled\n", self.id));
+                    break true;
+                }
+                Answer::Again => {
+                    console.note("\n");
+                    break false;
+                }
+                Answer::Detach => break false,
+                Answer::GoOn => break true,
+                Answer::Unclear => console.note("Type c, d or nothing, and Enter: "),
+            }
+        };
+        if let Some(progress) = self.progress.as_mut().filter(|_| goes_on) {
+            progress.resume(SystemClock.now());
+        }
+        Ok(goes_on)
+    }
+
     fn take(&mut self, message: Message, console: &mut Console) -> Result<(), CliError> {
         match message {
             Message::Watch(Ok(Some(WatchUpdate::Build(build)))) => self.build(build, console)?,
             Message::Watch(Ok(Some(WatchUpdate::Lost(problem)))) => {
                 let note = format!("{problem}; the build goes on, trying again\n");
-                self.note(&note, console);
+                self.note(&super::sanitize::text(&note), console);
             }
             Message::Watch(Ok(Some(WatchUpdate::Back))) => {
                 self.note("the server is there again\n", console);
             }
             Message::Watch(Ok(None)) => {}
             Message::Watch(Err(error)) => return Err(error.into()),
-            Message::Log(job, Ok(event)) => {
-                let plain = &mut self.plain;
-                match &self.progress {
-                    None => plain.log(job, &event, console)?,
-                    Some(progress) => {
-                        let mut result = Ok(());
-                        progress.above(|| {
-                            result = plain.log(job, &event, console);
-                            Ok(())
-                        })?;
-                        result?;
-                    }
-                }
-            }
+            Message::Log(job, Ok(event)) => self.log(job, &event, console)?,
             // The log is still there when the build has ended; the build itself counts.
             Message::Log(job, Err(error)) => {
-                let note = format!("the log of {job} cannot be followed: {error}\n");
-                self.note(&super::sanitize::text(&note), console);
+                let note = format!("the log of {job} cannot be followed: {error}");
+                self.note(&format!("{}\n", super::sanitize::text(&note)), console);
             }
             Message::LogOver(job) => {
                 self.open.remove(&job);
@@ -204,10 +246,58 @@ impl Follower {
         Ok(())
     }
 
+    fn log(&mut self, job: JobId, event: &LogEvent, console: &mut Console) -> Result<(), CliError> {
+        let plain = &mut self.plain;
+        match (&mut self.progress, self.show) {
+            (progress, Show::Command) => {
+                match event {
+                    LogEvent::Log { stream: Stream::Kiln, .. } => {}
+                    LogEvent::Log { stream, .. } => {
+                        if let Some(progress) = progress {
+                            progress.pause();
+                        }
+                        self.pass.bytes(*stream, &event_bytes(event)?, console)?;
+                    }
+                    LogEvent::End(_) => self.pass.rest(console)?,
+                    _ => {}
+                }
+                Ok(())
+            }
+            (Some(progress), Show::ProgressAndLogs) => {
+                progress.log(job, event);
+                let mut result = Ok(());
+                if plain.completes(job, event) {
+                    progress.above(SystemClock.now(), || {
+                        result = plain.log(job, event, console);
+                        Ok(())
+                    })?;
+                } else {
+                    result = plain.log(job, event, console);
+                }
+                result
+            }
+            (Some(progress), _) => {
+                progress.log(job, event);
+                Ok(())
+            }
+            (None, _) if self.is_raw && !console.is_terminal() => {
+                if let LogEvent::Log { .. } = event {
+                    let bytes = event_bytes(event)?;
+                    console.raw().write_all(&bytes)?;
+                    console.raw().flush()?;
+                }
+                Ok(())
+            }
+            (None, _) => plain.log(job, event, console),
+        }
+    }
+
     fn build(&mut self, build: Box<Build>, console: &mut Console) -> Result<(), CliError> {
         let now = SystemClock.now();
-        let with_logs = matches!(self.show, Show::Lines | Show::ProgressAndLogs);
-        for job in build.jobs.iter().filter(|_| with_logs) {
+        self.is_raw =
+            self.show == Show::Raw && build.jobs.iter().filter(|j| !j.retried).count() == 1;
+        self.plain.set_bare(self.is_raw);
+        for job in build.jobs.iter().filter(|_| self.show != Show::Nothing) {
             if self.followed.insert(job.id) {
                 self.open.insert(job.id);
                 self.follow_log(job.id);
@@ -219,7 +309,7 @@ impl Follower {
                 // Only for the names of the jobs; the lines show where they are.
                 self.plain.learn(&build);
             }
-            (None, Show::Lines) => self.plain.build(&build, now, console)?,
+            (None, Show::Lines | Show::Raw) => self.plain.build(&build, now, console)?,
             (None, _) => {}
         }
         if build.state == BuildState::Finished {
@@ -242,12 +332,12 @@ impl Follower {
         });
     }
 
-    fn note(&self, text: &str, console: &mut Console) {
-        match &self.progress {
+    fn note(&mut self, text: &str, console: &mut Console) {
+        match &mut self.progress {
             None => console.note(text),
             Some(progress) => {
                 // The closure cannot fail.
-                let _ = progress.above(|| {
+                let _ = progress.above(SystemClock.now(), || {
                     console.note(text);
                     Ok(())
                 });

@@ -1,4 +1,4 @@
-//! Where output goes: the one place that touches the standard streams.
+//! Where output goes: the one place, beside `screen`, that touches the standard streams.
 //!
 //! Answers go to the output, talk about them goes to the error output, so that a script that reads
 //! the one is never disturbed by the other. Colors are taken out unless there is a terminal that
@@ -13,6 +13,8 @@ use anstream::{AutoStream, ColorChoice, adapter::strip_str};
 pub struct Console {
     out: Output,
     err: Output,
+    /// Whether the terminal can only print line after line.
+    is_dumb: bool,
 }
 
 struct Output {
@@ -33,15 +35,18 @@ impl Console {
         let (out, err) = (io::stdout(), io::stderr());
         let out_colors = AutoStream::choice(&out) != ColorChoice::Never;
         let err_colors = AutoStream::choice(&err) != ColorChoice::Never;
+        let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
         Self {
             out: Output::new(out.is_terminal(), out_colors, Box::new(out)),
             err: Output::new(err.is_terminal(), err_colors, Box::new(err)),
+            is_dumb,
         }
     }
 
     /// Other streams, as if they were pipes.
     pub fn piped(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>) -> Self {
-        Self { out: Output::new(false, false, out), err: Output::new(false, false, err) }
+        let (out, err) = (Output::new(false, false, out), Output::new(false, false, err));
+        Self { out, err, is_dumb: true }
     }
 
     /// Whether a person reads the output.
@@ -49,9 +54,14 @@ impl Console {
         self.out.terminal
     }
 
-    /// Whether a person reads both outputs, so that lines may be drawn again.
+    /// Whether a person reads both outputs on a terminal that can draw lines again.
     pub(super) fn is_interactive(&self) -> bool {
-        self.out.terminal && self.err.terminal
+        self.out.terminal && self.err.terminal && !self.is_dumb
+    }
+
+    /// Whether a person reads the error output, and so can be asked something.
+    pub(super) fn has_listener(&self) -> bool {
+        self.err.terminal
     }
 
     /// Whether the error output shows colors.
@@ -80,9 +90,22 @@ impl Console {
         self.print(&String::from_utf8_lossy(&text))
     }
 
+    /// What a renderer writes, to the error output.
+    pub(super) fn render_note(&mut self, renderer: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
+        let mut text = Vec::new();
+        // Memory takes everything.
+        let _ = renderer(&mut text);
+        self.note(&String::from_utf8_lossy(&text));
+    }
+
     /// The output, for bytes that must not be touched.
     pub(super) fn raw(&mut self) -> &mut (dyn Write + Send) {
         &mut *self.out.to
+    }
+
+    /// The error output, for bytes that must not be touched.
+    pub(super) fn raw_notes(&mut self) -> &mut (dyn Write + Send) {
+        &mut *self.err.to
     }
 
     /// Writes JSON.

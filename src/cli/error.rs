@@ -2,6 +2,10 @@
 
 use std::io;
 
+use super::{
+    Console, sanitize,
+    style::{Style, paint},
+};
 use crate::{
     client::{ClientError, DownloadError},
     model::Outcome,
@@ -22,6 +26,8 @@ pub enum Exit {
     Interrupted,
     /// The reader of the output went away before the build had ended.
     ClosedPipe,
+    /// What a command that was run exited with.
+    Status(u8),
 }
 
 impl Exit {
@@ -34,6 +40,7 @@ impl Exit {
             Self::Fault => 3,
             Self::Interrupted => 130,
             Self::ClosedPipe => 141,
+            Self::Status(code) => code,
         }
     }
 
@@ -92,6 +99,15 @@ impl CliError {
             | Self::Usage(_)
             | Self::File { .. } => Exit::Usage,
             Self::Client(_) | Self::Answer(_) | Self::Output(_) => Exit::Fault,
+        }
+    }
+
+    /// Says it, with what to do.
+    pub(super) fn tell(&self, console: &mut Console) {
+        let error = paint(Style::Red, "error:");
+        console.note(&format!("{error} {}\n", sanitize::text(&self.to_string())));
+        if let Some(hint) = self.hint() {
+            console.note(&format!("  {hint}\n"));
         }
     }
 

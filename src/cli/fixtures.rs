@@ -92,8 +92,12 @@ pub(super) fn jobs_json() -> [Value; 2] {
                 "profile": "docker/standard",
             });
             attempt["diagnostics"] = json!({"errors": 1, "warnings": 2, "first_error": {
-                "file": "src/main.c", "line": 7, "column": 3,
+                "file": "src/main.c", "line": 7, "column": 2,
                 "message": "expected ';' after expression",
+                "excerpt": [
+                    {"line": 6, "text": "int main(void) {"}, {"line": 7, "text": "\trun()"},
+                    {"line": 8, "text": "}\u{1b}[2J"},
+                ],
             }});
             attempt["steps"] = json!([{
                 "name": "compile", "kind": "compile", "run": "make -j2", "started_at": at(2),

@@ -11,6 +11,7 @@ mod error;
 mod target;
 
 mod lines;
+mod quote;
 mod sanitize;
 mod style;
 mod table;
@@ -18,17 +19,23 @@ mod text;
 
 mod attach;
 mod commands;
+mod complete;
 mod download;
+mod interrupt;
+mod kept;
+mod pass;
 mod plain;
 mod progress;
 mod render;
 mod run;
+mod screen;
 mod unpack;
 
 #[cfg(test)]
 mod fixtures;
 
 pub use args::{AgentArgs, Cli, ClientCommand, Command, ImagesArgs, ImagesCommand, ServeArgs};
+pub use complete::complete;
 pub use console::Console;
 pub use error::{CliError, Exit};
 pub use run::run;

@@ -27,6 +27,8 @@ pub(super) struct Plain {
     labels: HashMap<JobId, String>,
     width: usize,
     said: HashMap<JobId, String>,
+    /// Whether lines stand for themselves, and what is said about the jobs goes elsewhere.
+    is_bare: bool,
     pieces: BTreeMap<(JobId, u8), Lines>,
 }
 
@@ -42,7 +44,7 @@ impl Plain {
         for job in &build.jobs {
             let state = change(job, now);
             if self.said.get(&job.id) != Some(&state) {
-                console.print(&format!("{} * {state}\n", self.label(job.id)))?;
+                self.say(job.id, &state, console)?;
                 self.said.insert(job.id, state);
             }
         }
@@ -58,6 +60,32 @@ impl Plain {
         }
     }
 
+    /// Whether log lines stand for themselves, without the name of their job before them, and what
+    /// is said about the job goes to the error output: there is one job only.
+    pub(super) fn set_bare(&mut self, is_bare: bool) {
+        self.is_bare = is_bare;
+    }
+
+    /// Whether an event would print anything.
+    pub(super) fn completes(&self, job: JobId, event: &LogEvent) -> bool {
+        match event {
+            LogEvent::Log { text: Some(text), .. } => text.contains(['\n', '\r']),
+            LogEvent::Log { .. } | LogEvent::Gap { .. } => true,
+            LogEvent::Attempt { .. } | LogEvent::End(_) => {
+                self.pieces.range((job, 0)..=(job, u8::MAX)).next().is_some()
+            }
+            LogEvent::Step { .. } | LogEvent::State { .. } => false,
+        }
+    }
+
+    fn say(&self, job: JobId, what: &str, console: &mut Console) -> io::Result<()> {
+        if self.is_bare {
+            console.note(&format!("{} * {what}\n", self.label(job)));
+            return Ok(());
+        }
+        console.print(&format!("{} * {what}\n", self.label(job)))
+    }
+
     /// Prints the lines that an event completes.
     pub(super) fn log(
         &mut self,
@@ -65,7 +93,7 @@ impl Plain {
         event: &LogEvent,
         console: &mut Console,
     ) -> Result<(), CliError> {
-        let label = self.label(job);
+        let label = self.prefix(job);
         match event {
             LogEvent::Log { stream, .. } => {
                 let bytes = event_bytes(event)?;
@@ -75,12 +103,12 @@ impl Plain {
             LogEvent::Gap { from, to, .. } => {
                 self.rest(job, console)?;
                 let size = text::bytes(to - from);
-                console.print(&format!("{label} * {size} of log were not kept\n"))?;
+                self.say(job, &format!("{size} of log were not kept"), console)?;
             }
             LogEvent::Attempt { attempt } => {
                 self.rest(job, console)?;
                 if *attempt > 1 {
-                    console.print(&format!("{label} * attempt {attempt}\n"))?;
+                    self.say(job, &format!("attempt {attempt}"), console)?;
                 }
             }
             LogEvent::End(_) => self.rest(job, console)?,
@@ -91,12 +119,17 @@ impl Plain {
 
     /// Prints last lines that never ended.
     fn rest(&mut self, job: JobId, console: &mut Console) -> io::Result<()> {
-        let label = self.label(job);
+        let label = self.prefix(job);
         for (_, pieces) in self.pieces.range_mut((job, 0)..=(job, u8::MAX)) {
             let rest: Vec<Vec<u8>> = pieces.rest().into_iter().collect();
             print(&label, &rest, console)?;
         }
         Ok(())
+    }
+
+    /// What stands before a log line.
+    fn prefix(&self, job: JobId) -> String {
+        if self.is_bare { String::new() } else { format!("{} | ", self.label(job)) }
     }
 
     fn label(&self, job: JobId) -> String {
@@ -106,14 +139,14 @@ impl Plain {
     }
 }
 
-fn print(label: &str, lines: &[Vec<u8>], console: &mut Console) -> io::Result<()> {
+fn print(prefix: &str, lines: &[Vec<u8>], console: &mut Console) -> io::Result<()> {
     if lines.is_empty() {
         return Ok(());
     }
     let mut text = String::new();
     for line in lines {
         let line = sanitize::log_line(line);
-        text.push_str(format!("{label} | {line}").trim_end());
+        text.push_str(format!("{prefix}{line}").trim_end());
         text.push('\n');
     }
     console.print(&text)

@@ -7,7 +7,8 @@ use crate::client::Rest;
 pub async fn run(server: &str, command: ClientCommand, console: &mut Console) -> Exit {
     let waits = match &command {
         ClientCommand::Build(args) => !args.detach,
-        ClientCommand::Retry(args) => args.wait,
+        ClientCommand::Retry(args) => args.waits(),
+        ClientCommand::Run(_) => true,
         _ => false,
     };
     match dispatch(server, command, console).await {
@@ -16,10 +17,7 @@ pub async fn run(server: &str, command: ClientCommand, console: &mut Console) ->
         Err(error) if error.is_closed_pipe() && waits => Exit::ClosedPipe,
         Err(error) if error.is_closed_pipe() => Exit::Success,
         Err(error) => {
-            console.note(&format!("error: {}\n", super::sanitize::text(&error.to_string())));
-            if let Some(hint) = error.hint() {
-                console.note(&format!("  {hint}\n"));
-            }
+            error.tell(console);
             error.exit()
         }
     }
@@ -34,6 +32,8 @@ async fn dispatch(
     match command {
         ClientCommand::Build(args) => return commands::build(&rest()?, &args, console).await,
         ClientCommand::Retry(args) => return commands::retry(&rest()?, &args, console).await,
+        ClientCommand::Run(args) => return commands::exec(&rest()?, &args, console).await,
+        ClientCommand::Init(args) => commands::init(&args, console)?,
         ClientCommand::Builds(args) => commands::builds(&rest()?, &args, console).await?,
         ClientCommand::Show(args) => commands::show(&rest()?, &args, console).await?,
         ClientCommand::Log(args) => commands::log(&rest()?, &args, console).await?,
@@ -42,7 +42,7 @@ async fn dispatch(
         ClientCommand::Toolchains(args) => commands::toolchains(&rest()?, &args, console).await?,
         ClientCommand::Agents(args) => commands::agents(&rest()?, &args, console).await?,
         ClientCommand::Completions(args) => commands::completions(&args, console)?,
-        ClientCommand::Man => commands::man(console)?,
+        ClientCommand::Man(args) => commands::man(&args, console)?,
     }
     Ok(Exit::Success)
 }
@@ -223,9 +223,9 @@ mod tests {
             "gcc:14   | compiling\n",
             "clang:19 | hi\n",
             "clang:19 * failure in 8.0 s: the compile step exited with status 2\n",
-            "gcc:14     success  12.5 s  2 files, 1.5 KiB\n",
-            "clang:19: src/main.c:7:3: error: expected ';' after expression\n",
-            "clang:19: kiln log 01KB0Q6M3V8W2T5XJ4C9ZR7HN2\n",
+            "gcc:14     success  12.5 s                    2 files, 1.5 KiB\n",
+            "  src/main.c:7:2: error: expected ';' after expression\n",
+            "  the whole log:  kiln log 01KB0Q6M3V8W2T5XJ4C9ZR7HN2\n",
         ] {
             assert!(text.contains(line), "{line:?} in {text}");
         }

@@ -6,9 +6,11 @@
 use super::CliError;
 use crate::{
     client::{ClientError, Rest},
-    model::{BuildId, Revision, ToolchainName},
+    model::{BuildId, Revision, ToolchainName, nearest},
     protocol::{Build, Job, JobSummary},
 };
+
+const EXAMPLE: &str = "01KB0Q6M3V8W2T5XJ4C9ZR7HND";
 
 /// What was named.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +46,11 @@ impl Target {
         let id = head.to_ascii_uppercase();
         match id.parse::<BuildId>() {
             Ok(_) => Ok(Self::Id(id, toolchain)),
-            Err(error) => Err(error.to_string()),
+            Err(_) => Err(format!(
+                "{head:?} is no id of a build or a job (26 letters and digits, as {EXAMPLE}), no \
+                 commit (40 hexadecimal digits) and no tree (tree- and 64 of them); `kiln builds` \
+                 lists builds"
+            )),
         }
     }
 
@@ -70,9 +76,7 @@ impl Target {
             Ok(build) => match toolchain {
                 None => Ok(Found::Build(Box::new(build))),
                 Some(toolchain) => {
-                    let leg = newest_legs(&build)
-                        .find(|job| job.toolchain.as_ref() == Some(toolchain))
-                        .ok_or_else(|| no_leg(&build, toolchain))?;
+                    let leg = leg(&build, toolchain)?;
                     Ok(Found::Job(Box::new(rest.job(leg.id).await?)))
                 }
             },
@@ -96,6 +100,16 @@ pub(super) fn newest_legs(build: &Build) -> impl Iterator<Item = &JobSummary> {
     build.jobs.iter().filter(|job| !job.retried)
 }
 
+/// The newest job of a build with this toolchain.
+pub(super) fn leg<'a>(
+    build: &'a Build,
+    toolchain: &ToolchainName,
+) -> Result<&'a JobSummary, CliError> {
+    newest_legs(build)
+        .find(|job| job.toolchain.as_ref() == Some(toolchain))
+        .ok_or_else(|| no_leg(build, toolchain))
+}
+
 fn no_leg(build: &Build, toolchain: &ToolchainName) -> CliError {
     let names: Vec<&str> = newest_legs(build)
         .filter_map(|job| job.toolchain.as_ref().map(ToolchainName::as_str))
@@ -103,7 +117,10 @@ fn no_leg(build: &Build, toolchain: &ToolchainName) -> CliError {
     CliError::Usage(match &names[..] {
         [] => format!("build {} has no jobs yet", build.id),
         names => {
-            format!("build {} has no job with {toolchain}, only {}", build.id, names.join(", "))
+            let meant = nearest(toolchain.as_str(), names.iter().copied());
+            let meant = meant.map_or_else(String::new, |meant| format!(" (did you mean {meant}?)"));
+            let names = names.join(", ");
+            format!("build {} has no job with {toolchain}{meant}, only {names}", build.id)
         }
     })
 }

@@ -7,8 +7,8 @@
 use std::{
     collections::BTreeSet,
     ffi::OsStr,
-    fs::{self, DirBuilder, OpenOptions},
-    io::{self, Read},
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Read, Write},
     os::unix::ffi::OsStrExt,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink},
     path::{Component, Path, PathBuf},
@@ -22,6 +22,9 @@ use crate::{
     model::Limits,
 };
 
+/// What is copied at a time.
+const COPY_BYTES: usize = 64 * 1024;
+
 /// An archive was not unpacked.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum UnpackError {
@@ -31,6 +34,9 @@ pub(super) enum UnpackError {
     /// It is not what the server said it is.
     #[error("the archive is damaged: its content does not have the digest the server gave")]
     Digest,
+    /// It is no archive, or a part of it is missing.
+    #[error("the archive is damaged: {0}")]
+    Damaged(io::Error),
     /// Reading or writing failed.
     #[error("{0}: {1}")]
     Io(String, io::Error),
@@ -68,7 +74,7 @@ fn fill(archive: impl Read, sha256: &str, part: &Path) -> Result<Unpacked, Unpac
     let mut reader = Hashing { inner: MultiGzDecoder::new(archive), hash: Sha256::new() };
     // Names of any length and what readers could disagree about end it.
     let mut archive = TarReader::new(&mut reader);
-    let damaged = |error| UnpackError::Io("cannot read the archive".to_owned(), error);
+    let damaged = UnpackError::Damaged;
     let unreadable = |error| match error {
         TarError::Io(error) => damaged(error),
         error => damaged(io::Error::other(error)),
@@ -100,8 +106,8 @@ fn fill(archive: impl Read, sha256: &str, part: &Path) -> Result<Unpacked, Unpac
                     .create_new(true)
                     .mode(if executable { 0o777 } else { 0o666 })
                     .open(&target)
-                    .and_then(|mut file| io::copy(&mut archive, &mut file))
-                    .map_err(|error| UnpackError::Io(name(&target), error))?;
+                    .map_err(|error| UnpackError::Io(name(&target), error))
+                    .and_then(|mut file| copy(&mut archive, &mut file, &target))?;
                 unpacked.files += 1;
                 unpacked.bytes += written;
                 files.insert(path);
@@ -150,6 +156,20 @@ fn fill(archive: impl Read, sha256: &str, part: &Path) -> Result<Unpacked, Unpac
         unpacked.files += 1;
     }
     Ok(unpacked)
+}
+
+/// Copies a file out of the archive: which of the two is broken is not the same.
+fn copy(from: &mut impl Read, to: &mut File, path: &Path) -> Result<u64, UnpackError> {
+    let mut buffer = vec![0; COPY_BYTES];
+    let mut copied = 0;
+    loop {
+        let read = from.read(&mut buffer).map_err(UnpackError::Damaged)?;
+        if read == 0 {
+            return Ok(copied);
+        }
+        to.write_all(&buffer[..read]).map_err(|error| UnpackError::Io(name(path), error))?;
+        copied += read as u64;
+    }
 }
 
 fn path_of(name: &[u8]) -> &Path {
@@ -233,27 +253,27 @@ impl<R: Read> Read for Hashing<R> {
 
 #[cfg(test)]
 mod tests {
-    use std::{io::Write, os::unix::fs::PermissionsExt};
+    use std::os::unix::fs::PermissionsExt;
 
     use tar::EntryType;
 
     use super::*;
 
     enum Item {
-        File(&'static str, u32, &'static str),
+        Plain(&'static str, u32, &'static str),
         Dir(&'static str),
         Link(&'static str, &'static str),
         Hard(&'static str, &'static str),
         Device(&'static str),
     }
-    use Item::{Device, Dir, File, Hard, Link};
+    use Item::{Device, Dir, Hard, Link, Plain};
 
     /// A tar whose names are written as they are: the crate's own checks must not help here.
     fn pack(items: &[Item]) -> (Vec<u8>, String) {
         let mut builder = tar::Builder::new(Vec::new());
         for item in items {
             let (path, mode, data, kind, link) = match item {
-                File(path, mode, data) => (path, *mode, *data, EntryType::Regular, ""),
+                Plain(path, mode, data) => (path, *mode, *data, EntryType::Regular, ""),
                 Dir(path) => (path, 0o755, "", EntryType::Directory, ""),
                 Link(path, to) => (path, 0o777, "", EntryType::Symlink, *to),
                 Hard(path, to) => (path, 0o644, "", EntryType::Link, *to),
@@ -285,12 +305,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (archive, digest) = pack(&[
             Dir("build/"),
-            File("build/app", 0o6755, "#!"),
-            File("./lib/libx.so.1.2", 0o755, "elf"),
+            Plain("build/app", 0o6755, "#!"),
+            Plain("./lib/libx.so.1.2", 0o755, "elf"),
             Link("lib/libx.so", "libx.so.1"),
             Link("lib/libx.so.1", "./libx.so.1.2"),
             Link("bin/app", "../build/app"),
-            File("notes", 0o600, "text"),
+            Plain("notes", 0o600, "text"),
             Hard("d/again", "notes"),
             Link("folder", "build"),
             Link("dangling", "missing"),
@@ -311,21 +331,21 @@ mod tests {
     #[test]
     fn nothing_is_written_outside() {
         let bad: &[&[Item]] = &[
-            &[File("../evil", 0o644, "x")],
-            &[File("a/../../evil", 0o644, "x")],
-            &[File("/tmp/kiln-evil", 0o644, "x")],
+            &[Plain("../evil", 0o644, "x")],
+            &[Plain("a/../../evil", 0o644, "x")],
+            &[Plain("/tmp/kiln-evil", 0o644, "x")],
             &[Dir("../evil")],
-            &[Link("a", "../outside"), File("a/evil", 0o644, "x")],
+            &[Link("a", "../outside"), Plain("a/evil", 0o644, "x")],
             &[Link("a", "..")],
             &[Link("a", "/etc/passwd")],
-            &[File("f", 0o644, ""), Link("d/up", "../f/../.."), File("d/x", 0o644, "")],
+            &[Plain("f", 0o644, ""), Link("d/up", "../f/../.."), Plain("d/x", 0o644, "")],
             &[Hard("a", "/etc/passwd")],
             &[Hard("a", "../x")],
-            &[Link("l", "f"), File("f", 0o644, ""), Hard("a", "l")],
+            &[Link("l", "f"), Plain("f", 0o644, ""), Hard("a", "l")],
             &[Device("null")],
-            &[File("same", 0o644, "1"), File("same", 0o644, "2")],
-            &[File("f", 0o644, ""), File("f/x", 0o644, "")],
-            &[File("", 0o644, "x")],
+            &[Plain("same", 0o644, "1"), Plain("same", 0o644, "2")],
+            &[Plain("f", 0o644, ""), Plain("f/x", 0o644, "")],
+            &[Plain("", 0o644, "x")],
         ];
         for (number, items) in bad.iter().enumerate() {
             let dir = tempfile::tempdir().unwrap();
@@ -346,7 +366,7 @@ mod tests {
         let (part, to) = (dir.path().join("part"), dir.path().join("to"));
         fs::create_dir(&to).unwrap();
         fs::write(to.join("mine"), "mine").unwrap();
-        let (archive, digest) = pack(&[File("mine", 0o644, "theirs")]);
+        let (archive, digest) = pack(&[Plain("mine", 0o644, "theirs")]);
         assert!(matches!(unpack(&archive[..], &digest, &part, &to), Err(UnpackError::Io(..))));
         assert_eq!(fs::read_to_string(to.join("mine")).unwrap(), "mine");
         assert!(!part.exists());
@@ -356,7 +376,7 @@ mod tests {
     fn damage_is_found() {
         let dir = tempfile::tempdir().unwrap();
         let (part, to) = (dir.path().join("part"), dir.path().join("to"));
-        let (archive, _) = pack(&[File("f", 0o644, "text")]);
+        let (archive, _) = pack(&[Plain("f", 0o644, "text")]);
         let other = "0".repeat(64);
         let done = unpack(&archive[..], &other, &part, &to);
         assert!(matches!(done, Err(UnpackError::Digest)), "{done:?}");

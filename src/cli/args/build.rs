@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::Args;
 
-use super::parse;
+use super::{examples, parse};
 use crate::{
-    cli::{CliError, target::Target},
+    cli::{CliError, complete, quote::command, target::Target},
     model::{
         ArtifactRules, CommitId, LimitsRequest, PackageName, QueueName, RefName, ToolchainName,
     },
@@ -15,13 +15,13 @@ use crate::{
 
 /// Build a commit of a git repository and follow it.
 #[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "a flag on the command line is a bool")]
+#[command(after_help = examples::BUILD)]
 pub struct BuildArgs {
     /// The repository's URL
     #[arg(help = "The repository's URL, such as https://git.example/project.git")]
     pub url: String,
     /// Toolchains, such as gcc:14,clang:19; default: what the repository or the server says
-    #[arg(short = 't', long = "toolchain", value_name = "NAME", value_delimiter = ',')]
+    #[arg(short = 't', long = "toolchain", value_name = "NAME", value_delimiter = ',', add = complete::toolchains())]
     pub toolchains: Vec<ToolchainName>,
     /// A Debian package that the build needs, such as libevent-dev; may be given more than once
     #[arg(long = "package", value_name = "NAME", value_delimiter = ',')]
@@ -50,13 +50,10 @@ pub struct BuildArgs {
     /// How it is followed.
     #[command(flatten)]
     pub follow: FollowArgs,
-    /// Follow until the build has ended (the default)
-    #[arg(long = "follow", conflicts_with = "detach")]
-    pub wait: bool,
     /// Print the build's id and do not wait for it
     #[arg(
         long,
-        conflicts_with_all = ["download", "logs", "cancel_on_interrupt"]
+        conflicts_with_all = ["follow", "verbose", "download", "cancel_on_interrupt"]
     )]
     pub detach: bool,
     /// A command that takes the place of the steps kiln would find; one argument is shell text, several are one command and its arguments
@@ -66,15 +63,16 @@ pub struct BuildArgs {
 
 /// Run a job, or the jobs of a build that did not succeed, again.
 #[derive(Debug, Args)]
+#[command(after_help = examples::RETRY)]
 pub struct RetryArgs {
     /// A build, a job, or BUILD/TOOLCHAIN
-    #[arg(value_name = "ID", value_parser = Target::parse_id)]
+    #[arg(value_name = "ID", value_parser = Target::parse_id, add = complete::ids())]
     pub target: Target,
     /// Only these toolchains of the build
-    #[arg(short = 't', long = "toolchain", value_name = "NAME", value_delimiter = ',')]
+    #[arg(short = 't', long = "toolchain", value_name = "NAME", value_delimiter = ',', add = complete::toolchains())]
     pub toolchains: Vec<ToolchainName>,
-    /// Follow until the build has ended
-    #[arg(long = "follow")]
+    /// Wait until the build has ended
+    #[arg(long)]
     pub wait: bool,
     /// How it is followed.
     #[command(flatten)]
@@ -83,19 +81,36 @@ pub struct RetryArgs {
 
 /// How a build is followed.
 #[derive(Clone, Debug, Default, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "a flag on the command line is a bool")]
 pub struct FollowArgs {
+    /// Print every log line behind the name of its toolchain; in a pipe that is so anyway
+    #[arg(short, long, conflicts_with_all = ["verbose", "json"])]
+    pub follow: bool,
+    /// Print the raw log: of one toolchain the build's bytes and nothing else, all talk goes to the
+    /// error output; of several toolchains as --follow does
+    #[arg(short, long, conflicts_with = "json")]
+    pub verbose: bool,
     /// Download what was kept into DIR/TOOLCHAIN when the build has ended
     #[arg(long, value_name = "DIR")]
     pub download: Option<PathBuf>,
-    /// Print all log lines on a terminal, too
-    #[arg(long)]
-    pub logs: bool,
-    /// Cancel the build on Ctrl-C instead of leaving it alone
+    /// Cancel the build on Ctrl-C, without a question
     #[arg(long)]
     pub cancel_on_interrupt: bool,
     /// Print the build as JSON, and nothing else
     #[arg(long)]
     pub json: bool,
+}
+
+impl RetryArgs {
+    /// Whether the end is waited for: what needs it asks for it.
+    pub(in crate::cli) fn waits(&self) -> bool {
+        let follow = &self.follow;
+        self.wait
+            || follow.follow
+            || follow.verbose
+            || follow.download.is_some()
+            || follow.cancel_on_interrupt
+    }
 }
 
 impl BuildArgs {
@@ -108,12 +123,7 @@ impl BuildArgs {
                 self.url
             )));
         }
-        let mut env = BTreeMap::new();
-        for (name, value) in &self.env {
-            if env.insert(name.clone(), value.clone()).is_some() {
-                return Err(CliError::Usage(format!("--env {name} is given twice")));
-            }
-        }
+        let env = parse::variables(&self.env)?;
         Ok(SubmitBuild {
             source: SourceSubmission::Git(GitSubmission {
                 url: self.url.clone(),
@@ -139,7 +149,7 @@ impl BuildArgs {
 }
 
 /// Whether the text can name a repository elsewhere: a URL, or `host:path` as ssh writes it.
-fn is_remote(url: &str) -> bool {
+pub(in crate::cli) fn is_remote(url: &str) -> bool {
     url.contains("://")
         || url
             .split_once(':')
@@ -147,22 +157,9 @@ fn is_remote(url: &str) -> bool {
 }
 
 /// The one step of a command that was given after `--`.
-fn command_step(command: &[String]) -> Vec<StepSubmission> {
-    let run = match command {
-        [] => return Vec::new(),
-        [text] => text.clone(),
-        words => words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" "),
-    };
-    vec![StepSubmission { name: "command".parse().expect("a plain word names a step"), run }]
-}
-
-/// A word as the shell reads it back.
-fn quote(word: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-./=:,+@%".contains(&b);
-    if !word.is_empty() && word.bytes().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
+fn command_step(words: &[String]) -> Vec<StepSubmission> {
+    let name = || "command".parse().expect("a plain word names a step");
+    command(words).into_iter().map(|run| StepSubmission { name: name(), run }).collect()
 }
 
 #[cfg(test)]

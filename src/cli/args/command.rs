@@ -4,11 +4,12 @@ use clap::{Parser, Subcommand};
 
 use super::{
     AgentArgs, AgentsArgs, ArtifactsArgs, BuildArgs, BuildsArgs, CancelArgs, CompletionsArgs,
-    ImagesArgs, LogArgs, RetryArgs, ServeArgs, ShowArgs, ToolchainsArgs,
+    ImagesArgs, InitArgs, LogArgs, ManArgs, RetryArgs, RunArgs, ServeArgs, ShowArgs,
+    ToolchainsArgs,
 };
 
 /// Where a server is found unless something else is said: what `kiln serve` listens on.
-const DEFAULT_SERVER: &str = "http://127.0.0.1:8000";
+pub(in crate::cli) const DEFAULT_SERVER: &str = "http://127.0.0.1:8000";
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 all is well; 1 a build failed, timed out or was cancelled; 2 the command line or what \
@@ -24,6 +25,7 @@ pub struct Cli {
         long,
         global = true,
         env = "KILN_SERVER",
+        hide_env_values = true,
         value_name = "URL",
         default_value = DEFAULT_SERVER
     )]
@@ -55,6 +57,10 @@ pub enum Command {
 pub enum ClientCommand {
     /// Build a commit of a git repository and follow it
     Build(BuildArgs),
+    /// Run one command in a sandbox on a source, and pass its exit status on
+    Run(RunArgs),
+    /// Write a .kiln.toml that says how kiln would build a project
+    Init(InitArgs),
     /// List builds, the newest first
     Builds(BuildsArgs),
     /// Show a build or a job
@@ -71,11 +77,10 @@ pub enum ClientCommand {
     Toolchains(ToolchainsArgs),
     /// List the agents
     Agents(AgentsArgs),
-    /// Print a completion script for a shell
+    /// Print the script that completes kiln's command line in a shell
     Completions(CompletionsArgs),
-    /// Print the manual page
-    #[command(hide = true)]
-    Man,
+    /// Print a manual page
+    Man(ManArgs),
 }
 
 #[cfg(test)]

@@ -3,14 +3,18 @@
 
 mod build;
 mod command;
+mod examples;
+mod exec;
 mod parse;
 mod read;
 mod server;
 
-pub(super) use build::{BuildArgs, FollowArgs, RetryArgs};
+pub(super) use build::{BuildArgs, FollowArgs, RetryArgs, is_remote};
+pub(super) use command::DEFAULT_SERVER;
 pub use command::{Cli, ClientCommand, Command};
+pub(super) use exec::{InitArgs, RunArgs};
 pub(super) use read::{
-    AgentsArgs, ArtifactsArgs, BuildsArgs, CancelArgs, CompletionsArgs, LogArgs, ShowArgs,
+    AgentsArgs, ArtifactsArgs, BuildsArgs, CancelArgs, CompletionsArgs, LogArgs, ManArgs, ShowArgs,
     ToolchainsArgs,
 };
 pub use server::{AgentArgs, ImagesArgs, ImagesCommand, ServeArgs};

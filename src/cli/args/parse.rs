@@ -1,6 +1,9 @@
 //! Values that only the command line writes this way.
 
+use std::collections::BTreeMap;
+
 use crate::{
+    cli::CliError,
     model::{Outcome, Stream},
     protocol::BuildState,
 };
@@ -11,6 +14,17 @@ pub(super) fn pair(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write it NAME=VALUE".to_owned()),
     }
+}
+
+/// Variables that were given one by one.
+pub(super) fn variables(pairs: &[(String, String)]) -> Result<BTreeMap<String, String>, CliError> {
+    let mut all = BTreeMap::new();
+    for (name, value) in pairs {
+        if all.insert(name.clone(), value.clone()).is_some() {
+            return Err(CliError::Usage(format!("--env {name} is given twice")));
+        }
+    }
+    Ok(all)
 }
 
 /// A time such as `90s`, `20m` or `1h`, in seconds.

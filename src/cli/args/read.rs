@@ -2,17 +2,18 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
-use super::parse;
+use super::{examples, parse};
 use crate::{
-    cli::target::Target,
+    cli::{complete, target::Target},
     model::{Outcome, Revision, Stream, ToolchainName},
     protocol::{BuildFilter, BuildState, MAX_PAGE},
 };
 
 /// List builds.
 #[derive(Debug, Args)]
+#[command(after_help = examples::BUILDS)]
 pub struct BuildsArgs {
     /// Only of this commit, or of this uploaded tree (tree-…)
     #[arg(long)]
@@ -24,7 +25,7 @@ pub struct BuildsArgs {
     #[arg(long, value_parser = parse::outcome)]
     pub outcome: Option<Outcome>,
     /// Only with a job of this toolchain
-    #[arg(short = 't', long)]
+    #[arg(short = 't', long, value_name = "NAME", add = complete::toolchains())]
     pub toolchain: Option<ToolchainName>,
     /// How many at most
     #[arg(
@@ -57,10 +58,14 @@ impl BuildsArgs {
 
 /// Show a build or a job.
 #[derive(Debug, Args)]
+#[command(after_help = examples::SHOW)]
 pub struct ShowArgs {
     /// A build, a job, or BUILD/TOOLCHAIN
-    #[arg(value_name = "ID", value_parser = Target::parse_id)]
+    #[arg(value_name = "ID", value_parser = Target::parse_id, add = complete::ids())]
     pub target: Target,
+    /// Print the shell commands that run the job with git and docker
+    #[arg(long, conflicts_with = "json")]
+    pub by_hand: bool,
     /// Print the API's JSON
     #[arg(long)]
     pub json: bool,
@@ -68,9 +73,10 @@ pub struct ShowArgs {
 
 /// Print a log.
 #[derive(Debug, Args)]
+#[command(after_help = examples::LOG)]
 pub struct LogArgs {
     /// A job, a build, or BUILD/TOOLCHAIN
-    #[arg(value_name = "ID", value_parser = Target::parse_id)]
+    #[arg(value_name = "ID", value_parser = Target::parse_id, add = complete::ids())]
     pub target: Target,
     /// Go on until the job has ended
     #[arg(short = 'f', long)]
@@ -88,28 +94,37 @@ pub struct LogArgs {
 
 /// List, or download, what was kept.
 #[derive(Debug, Args)]
+#[command(after_help = examples::ARTIFACTS)]
 pub struct ArtifactsArgs {
-    /// A commit, a build, a job, or COMMIT/TOOLCHAIN or BUILD/TOOLCHAIN
-    #[arg(value_name = "COMMIT|ID", value_parser = Target::parse)]
+    /// A commit, a tree (tree-…), a build, a job, or one of them with /TOOLCHAIN
+    #[arg(value_name = "REVISION|ID", value_parser = Target::parse, add = complete::ids())]
     pub target: Target,
-    /// Download into DIR/TOOLCHAIN
-    #[arg(long, value_name = "DIR")]
+    /// Only these files: paths, or patterns such as 'build/*.so' and '**/*.a'
+    #[arg(value_name = "PATTERN")]
+    pub patterns: Vec<String>,
+    /// Write the one file that is meant into FILE; - is the output
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["download", "json"])]
+    pub output: Option<PathBuf>,
+    /// Download all of it into DIR/TOOLCHAIN
+    #[arg(long, value_name = "DIR", conflicts_with = "patterns")]
     pub download: Option<PathBuf>,
     /// Print the API's JSON
-    #[arg(long)]
+    #[arg(long, conflicts_with = "patterns")]
     pub json: bool,
 }
 
 /// End a build or a job.
 #[derive(Debug, Args)]
+#[command(after_help = examples::CANCEL)]
 pub struct CancelArgs {
     /// A build, a job, or BUILD/TOOLCHAIN
-    #[arg(value_name = "ID", value_parser = Target::parse_id)]
+    #[arg(value_name = "ID", value_parser = Target::parse_id, add = complete::ids())]
     pub target: Target,
 }
 
 /// List the toolchains.
 #[derive(Debug, Args)]
+#[command(after_help = examples::TOOLCHAINS)]
 pub struct ToolchainsArgs {
     /// Print the API's JSON
     #[arg(long)]
@@ -118,16 +133,63 @@ pub struct ToolchainsArgs {
 
 /// List the agents.
 #[derive(Debug, Args)]
+#[command(after_help = examples::AGENTS)]
 pub struct AgentsArgs {
     /// Print the API's JSON
     #[arg(long)]
     pub json: bool,
 }
 
-/// Print a completion script.
+/// Print the script that completes kiln's command line in a shell.
 #[derive(Debug, Args)]
+#[command(after_help = examples::COMPLETIONS)]
 pub struct CompletionsArgs {
     /// The shell
     #[arg(value_enum)]
-    pub shell: clap_complete::Shell,
+    pub shell: Shell,
+}
+
+/// A shell whose lines can be completed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Shell {
+    /// Bash.
+    #[value(help = None::<&str>)]
+    Bash,
+    /// Elvish.
+    #[value(help = None::<&str>)]
+    Elvish,
+    /// Fish.
+    #[value(help = None::<&str>)]
+    Fish,
+    /// PowerShell.
+    #[value(help = None::<&str>, name = "powershell")]
+    PowerShell,
+    /// Zsh.
+    #[value(help = None::<&str>)]
+    Zsh,
+}
+
+impl Shell {
+    /// Its name, as it is typed.
+    pub(in crate::cli) const fn name(self) -> &'static str {
+        match self {
+            Self::Bash => "bash",
+            Self::Elvish => "elvish",
+            Self::Fish => "fish",
+            Self::PowerShell => "powershell",
+            Self::Zsh => "zsh",
+        }
+    }
+}
+
+/// Print a manual page.
+#[derive(Debug, Args)]
+#[command(after_help = examples::MAN)]
+pub struct ManArgs {
+    /// The command it is about; default: kiln as a whole
+    #[arg(conflicts_with = "dir")]
+    pub command: Vec<String>,
+    /// Write the pages of all commands into DIR
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
 }

@@ -5,10 +5,12 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Subcommand};
 
+use super::examples;
 use crate::model::ToolchainName;
 
 /// Run the server.
 #[derive(Clone, Debug, Default, Args)]
+#[command(after_help = examples::SERVE)]
 pub struct ServeArgs {
     /// The address to listen on, loopback only; default: 127.0.0.1:8000
     #[arg(long, value_name = "ADDRESS:PORT")]
@@ -29,6 +31,7 @@ pub struct ServeArgs {
 
 /// Run an agent.
 #[derive(Clone, Debug, Default, Args)]
+#[command(after_help = examples::AGENT)]
 pub struct AgentArgs {
     /// The agent's name; default: this machine's
     #[arg(long)]
@@ -49,6 +52,7 @@ pub struct AgentArgs {
 
 /// Build and list toolchain images.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = examples::IMAGES)]
 pub struct ImagesArgs {
     /// What to do.
     #[command(subcommand)]
@@ -59,6 +63,7 @@ pub struct ImagesArgs {
 #[derive(Clone, Debug, Subcommand)]
 pub enum ImagesCommand {
     /// Build images, those that changed only; without names the default set
+    #[command(after_help = examples::IMAGES_BUILD)]
     Build {
         /// The toolchains
         #[arg(value_name = "NAME", conflicts_with = "all")]
@@ -68,6 +73,7 @@ pub enum ImagesCommand {
         all: bool,
     },
     /// List the images of this machine
+    #[command(after_help = examples::IMAGES_LIST)]
     List {
         /// Print JSON
         #[arg(long)]

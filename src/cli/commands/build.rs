@@ -6,10 +6,11 @@ use crate::{
         args::{BuildArgs, FollowArgs, RetryArgs},
         attach::{Followed, Show, attach, interrupted},
         download::{self, Wanted},
+        interrupt::OnInterrupt,
         lines::Lines,
         render, sanitize,
         style::{Style, paint},
-        target::{Found, newest_legs},
+        target::{Found, leg, newest_legs},
     },
     client::{ClientError, Paths, Rest},
     model::{BuildId, Clock, Outcome, SystemClock},
@@ -42,9 +43,7 @@ pub(in crate::cli) async fn build(
         }
         return Ok(Exit::Success);
     }
-    if !args.follow.json {
-        console.render(|out| render::headline(&build, out))?;
-    }
+    announce(&build, &args.follow, console)?;
     follow(rest, build.id, &args.follow, console).await
 }
 
@@ -56,6 +55,9 @@ pub(in crate::cli) async fn retry(
 ) -> Result<Exit, CliError> {
     let build = match args.target.find(rest).await? {
         Found::Build(build) => {
+            for toolchain in &args.toolchains {
+                leg(&build, toolchain)?;
+            }
             rest.retry_build(build.id, &Retry { toolchains: args.toolchains.clone() }).await?;
             build.id
         }
@@ -70,11 +72,8 @@ pub(in crate::cli) async fn retry(
         }
     };
     let path = Paths::build(build);
-    if args.wait {
-        if !args.follow.json {
-            let build: Build = rest.get(&path).await?;
-            console.render(|out| render::headline(&build, out))?;
-        }
+    if args.waits() {
+        announce(&rest.get::<Build>(&path).await?, &args.follow, console)?;
         return follow(rest, build, &args.follow, console).await;
     }
     if args.follow.json {
@@ -86,6 +85,16 @@ pub(in crate::cli) async fn retry(
     Ok(Exit::Success)
 }
 
+/// Says which build it is.
+fn announce(build: &Build, args: &FollowArgs, console: &mut Console) -> Result<(), CliError> {
+    match (args.json, args.verbose) {
+        (true, _) => {}
+        (false, true) => console.render_note(|out| render::headline(build, out)),
+        (false, false) => console.render(|out| render::headline(build, out))?,
+    }
+    Ok(())
+}
+
 /// Follows a build to its end and sums it up; the exit code is the build's.
 async fn follow(
     rest: &Rest,
@@ -93,13 +102,15 @@ async fn follow(
     args: &FollowArgs,
     console: &mut Console,
 ) -> Result<Exit, CliError> {
-    let show = match (args.json, console.is_interactive(), args.logs) {
-        (true, false, _) => Show::Nothing,
-        (true, true, _) | (false, true, false) => Show::Progress,
-        (false, true, true) => Show::ProgressAndLogs,
-        (false, false, _) => Show::Lines,
+    let show = match (args, console.is_interactive()) {
+        (FollowArgs { json: true, .. }, false) => Show::Nothing,
+        (FollowArgs { verbose: true, .. }, _) => Show::Raw,
+        (FollowArgs { follow: true, .. }, true) => Show::ProgressAndLogs,
+        (_, true) => Show::Progress,
+        (_, false) => Show::Lines,
     };
-    let build = match attach(rest, id, show, console).await? {
+    let on_interrupt = if args.cancel_on_interrupt { OnInterrupt::Leave } else { OnInterrupt::Ask };
+    let build = match attach(rest, id, (show, on_interrupt), console).await? {
         Followed::Ended(build) => build,
         Followed::Interrupted => {
             return interrupted(rest, id, args.cancel_on_interrupt, console).await;
@@ -128,7 +139,12 @@ async fn finish(
         if show == Show::Progress {
             tails(rest, &jobs, console).await?;
         }
-        console.render(|out| render::summary(build, &jobs, SystemClock.now(), out))?;
+        let now = SystemClock.now();
+        if show == Show::Raw {
+            console.render_note(|out| render::summary(build, &jobs, now, out));
+        } else {
+            console.render(|out| render::summary(build, &jobs, now, out))?;
+        }
     }
     if let Some(dir) = &args.download {
         let wanted: Vec<Wanted> = jobs.iter().filter_map(wanted).collect();
@@ -137,11 +153,12 @@ async fn finish(
     Ok(build.outcome.map_or(Exit::Fault, Exit::of_outcome))
 }
 
-/// Shows the end of each failed job's log, where it was not shown before.
+/// Shows the end of each failed job's log, where it was not shown before and no error of a compiler
+/// says more.
 async fn tails(rest: &Rest, jobs: &[Job], console: &mut Console) -> Result<(), CliError> {
     for job in jobs {
         let failed = job.summary.outcome.is_some_and(|outcome| outcome != Outcome::Success);
-        if !failed || job.attempts.is_empty() {
+        if !failed || job.attempts.is_empty() || render::has_excerpt(job) {
             continue;
         }
         let tail = match rest.log_tail(job.summary.id, TAIL_BYTES).await {

@@ -9,6 +9,7 @@ use crate::{
         CliError, Console,
         args::LogArgs,
         attach::{Show, attach},
+        interrupt::OnInterrupt,
         lines::Lines,
         render, sanitize,
         style::{Style, paint},
@@ -33,7 +34,7 @@ pub(in crate::cli) async fn log(
                     "--stream and --attempt are for the log of one job: name it".to_owned(),
                 ));
             }
-            attach(rest, build.id, Show::Lines, console).await.map(drop)
+            attach(rest, build.id, (Show::Lines, OnInterrupt::Leave), console).await.map(drop)
         }
         Found::Build(build) => {
             for job in &build.jobs {

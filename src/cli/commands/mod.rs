@@ -3,15 +3,21 @@
 mod artifacts;
 mod build;
 mod cancel;
+mod exec;
+mod init;
 mod list;
 mod log;
 mod shell;
 mod show;
+mod source;
 
 pub(super) use artifacts::artifacts;
 pub(super) use build::{build, retry};
 pub(super) use cancel::cancel;
+pub(super) use exec::exec;
+pub(super) use init::init;
 pub(super) use list::{agents, builds, toolchains};
 pub(super) use log::log;
 pub(super) use shell::{completions, man};
 pub(super) use show::show;
+pub(super) use source::Place;

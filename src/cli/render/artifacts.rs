@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use crate::{
-    cli::{sanitize, table::Table, text},
+    cli::{kept::Kept, sanitize, table::Table, text},
     model::Timestamp,
     protocol::CommitArtifacts,
 };
@@ -31,29 +31,19 @@ pub(in crate::cli) fn commit_artifacts(
     table.write(out)
 }
 
-/// The files of a job. The manifest is the repository's own, so it is read for what is shown and
-/// no more: a newer one may say more.
-pub(in crate::cli) fn manifest(
-    manifest: &serde_json::Value,
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    let files = manifest.get("files").or_else(|| manifest.get("entries"));
-    let Some(files) = files.and_then(|files| files.as_array()).filter(|files| !files.is_empty())
-    else {
-        return writeln!(out, "nothing was kept");
-    };
-    let mut table = Table::new(&["SIZE", "KIND", "SHA256", "PATH"]);
-    for file in files {
-        let field = |name: &str| file.get(name).and_then(|value| value.as_str()).unwrap_or("");
-        let size = file.get("size").and_then(serde_json::Value::as_u64);
-        let path = match field("target") {
-            "" => sanitize::text(field("path")),
-            target => format!("{} -> {}", sanitize::text(field("path")), sanitize::text(target)),
+/// Files that a job kept.
+pub(in crate::cli) fn kept(kept: &Kept, out: &mut dyn Write) -> io::Result<()> {
+    let mut table = Table::new(&["MODE", "SIZE", "KIND", "SHA256", "PATH"]);
+    for file in &kept.files {
+        let path = match file.target.as_str() {
+            "" => sanitize::text(&file.path),
+            target => format!("{} -> {}", sanitize::text(&file.path), sanitize::text(target)),
         };
         table.row(vec![
-            size.map(text::bytes).unwrap_or_default(),
-            sanitize::text(field("kind")),
-            field("sha256").chars().filter(char::is_ascii_hexdigit).take(12).collect(),
+            format!("{:04o}", file.mode & 0o7777),
+            file.size.map(text::bytes).unwrap_or_default(),
+            sanitize::text(&file.kind),
+            file.sha256.chars().filter(char::is_ascii_hexdigit).take(12).collect(),
             path,
         ]);
     }
@@ -66,18 +56,21 @@ mod tests {
 
     #[test]
     fn files_are_listed_without_what_a_terminal_would_act_on() {
-        let json = serde_json::json!({"files": [
-            {"path": "build/app", "size": 16_000, "kind": "program", "sha256": "ab".repeat(32)},
-            {"path": "x\u{1b}[2Jy", "size": 1},
+        let json = serde_json::json!({"version": 9, "files": [
+            {"path": "build/app", "size": 16_000, "mode": 0o755, "kind": "program",
+             "sha256": "ab".repeat(32), "members": []},
+            {"path": "x\u{1b}[2Jy", "size": 1, "mode": 0o644},
+            {"path": "l", "size": 0, "mode": 0o777, "kind": "symlink", "target": "build/app"},
         ]});
         let mut out = Vec::new();
-        manifest(&json, &mut out).unwrap();
+        kept(&serde_json::from_value(json).unwrap(), &mut out).unwrap();
         let text = anstream::adapter::strip_str(&String::from_utf8(out).unwrap()).to_string();
         assert_eq!(
             text,
-            "SIZE      KIND     SHA256        PATH\n\
-             15.6 KiB  program  abababababab  build/app\n\
-             1 B                              xy\n"
+            "MODE  SIZE      KIND     SHA256        PATH\n\
+             0755  15.6 KiB  program  abababababab  build/app\n\
+             0644  1 B                              xy\n\
+             0777  0 B       symlink                l -> build/app\n"
         );
     }
 }

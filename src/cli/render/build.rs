@@ -116,31 +116,50 @@ pub(in crate::cli) fn summary(
         writeln!(out, "{}: {message}", paint(Style::Red, &format!("no jobs ({cause})")))?;
     }
     if !jobs.is_empty() {
-        let mut table = Table::new(&["TOOLCHAIN", "RESULT", "TIME", "ARTIFACTS", "MESSAGE"]);
+        let headings = ["TOOLCHAIN", "RESULT", "TIME", "WARNINGS", "ERRORS", "ARTIFACTS"];
+        let mut table = Table::new(&headings);
         for job in jobs {
             let summary = &job.summary;
-            let kept = job.attempts.last().and_then(|attempt| attempt.artifacts.as_ref());
+            let newest = job.attempts.last();
+            let kept = newest.and_then(|attempt| attempt.artifacts.as_ref());
+            let seen = newest.and_then(|attempt| attempt.diagnostics.as_ref());
+            let number = |count: Option<u32>| count.map_or(String::new(), |n| n.to_string());
             table.row(vec![
                 label(summary),
                 result(summary.state.as_str(), summary.outcome),
                 text::took(summary.started_at, summary.finished_at, now),
-                kept.map_or_else(String::new, |kept| {
-                    let files = text::count(kept.files, "file", "files");
-                    format!("{files}, {}", text::bytes(kept.bytes))
-                }),
-                sanitize::text(&summary.message),
+                number(seen.map(|seen| seen.warnings)),
+                number(seen.map(|seen| seen.errors)),
+                match (kept, summary.outcome) {
+                    (Some(kept), _) if kept.files > 0 => {
+                        let files = text::count(kept.files, "file", "files");
+                        format!("{files}, {}", text::bytes(kept.bytes))
+                    }
+                    (_, Some(Outcome::Success)) => "none".to_owned(),
+                    _ => String::new(),
+                },
             ]);
         }
         table.write(out)?;
     }
     for job in jobs.iter().filter(|job| failed(&job.summary)) {
         writeln!(out)?;
-        if let Some(error) = first_error(job) {
-            writeln!(out, "{}: {error}", label(&job.summary))?;
-        }
-        writeln!(out, "{}: kiln log {}", label(&job.summary), job.summary.id)?;
+        failure(job, out)?;
     }
     Ok(())
+}
+
+/// Why a leg did not succeed: its sentence, the first error with the source around it, and how to
+/// see more.
+fn failure(job: &Job, out: &mut dyn Write) -> io::Result<()> {
+    let summary = &job.summary;
+    let state = result(summary.state.as_str(), summary.outcome);
+    let message = sanitize::text(&summary.message);
+    let colon = if message.is_empty() { "" } else { ": " };
+    writeln!(out, "{} {state}{colon}{message}", paint(Style::Bold, &label(summary)))?;
+    first_error(job, out)?;
+    writeln!(out, "  the whole log:  kiln log {}", summary.id)?;
+    writeln!(out, "  what it means:  kiln show {}", summary.id)
 }
 
 /// What a job is called next to others of its build.
@@ -205,12 +224,18 @@ mod tests {
         let text = plain(|out| summary(&fixtures::build(), &fixtures::jobs(), now, out));
         assert_eq!(
             text,
-            "TOOLCHAIN  RESULT   TIME    ARTIFACTS         MESSAGE\n\
-             gcc:14     success  12.5 s  2 files, 1.5 KiB\n\
-             clang:19   failure  8.0 s                     the compile step exited with status 2\n\
+            "TOOLCHAIN  RESULT   TIME    WARNINGS  ERRORS  ARTIFACTS\n\
+             gcc:14     success  12.5 s                    2 files, 1.5 KiB\n\
+             clang:19   failure  8.0 s   2         1\n\
              \n\
-             clang:19: src/main.c:7:3: error: expected ';' after expression\n\
-             clang:19: kiln log 01KB0Q6M3V8W2T5XJ4C9ZR7HN2\n"
+             clang:19 failure: the compile step exited with status 2\n\
+             \x20 src/main.c:7:2: error: expected ';' after expression\n\
+             \x20   6 | int main(void) {\n\
+             \x20   7 |         run()\n\
+             \x20     |         ^\n\
+             \x20   8 | }\n\
+             \x20 the whole log:  kiln log 01KB0Q6M3V8W2T5XJ4C9ZR7HN2\n\
+             \x20 what it means:  kiln show 01KB0Q6M3V8W2T5XJ4C9ZR7HN2\n"
         );
     }
 

@@ -2,10 +2,15 @@
 
 mod artifacts;
 mod build;
+mod by_hand;
+mod cause;
+mod excerpt;
 mod farm;
 mod job;
 
-pub(super) use artifacts::{commit_artifacts, manifest};
+pub(super) use artifacts::{commit_artifacts, kept};
 pub(super) use build::{build, builds, headline, label, summary};
+pub(super) use by_hand::by_hand;
+pub(super) use excerpt::{first_error, has_excerpt};
 pub(super) use farm::{agents, toolchains};
-pub(super) use job::{first_error, job};
+pub(super) use job::job;

@@ -27,7 +27,8 @@ pub(super) fn options(body: &ContainerCreateBody, volume: &VolumeCreateRequest) 
     let size = volume.driver_opts.as_ref().and_then(|options| options.get("o"));
     let place = body.working_dir.as_ref();
     put("tmpfs", size.zip(place).map(|(size, place)| format!("{place}:rw,exec,{size}")));
-    put("workdir", body.working_dir.clone());
+    // No working directory: the engine would make that folder, and then mount the tmpfs over it with
+    // the folder's mode. Who runs this goes there.
     options
 }
 

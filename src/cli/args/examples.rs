@@ -1,0 +1,119 @@
+//! The examples at the end of each help text.
+
+pub(super) const SERVE: &str = "\
+Examples:
+  kiln serve
+  kiln serve --listen 127.0.0.1:9000 --data /var/lib/kiln --workers 4
+  kiln serve --no-agent";
+
+pub(super) const AGENT: &str = "\
+Examples:
+  kiln agent --server http://127.0.0.1:8000
+  kiln agent --server http://127.0.0.1:8000 --token-file enrollment.token --workers 2";
+
+pub(super) const IMAGES: &str = "\
+Examples:
+  kiln images build                    the default toolchains
+  kiln images build gcc:14 clang:19
+  kiln images list";
+
+pub(super) const IMAGES_BUILD: &str = "\
+Examples:
+  kiln images build
+  kiln images build gcc:14 clang:19
+  kiln images build --all";
+
+pub(super) const IMAGES_LIST: &str = "\
+Examples:
+  kiln images list
+  kiln images list --json";
+
+pub(super) const BUILD: &str = "\
+Examples:
+  kiln build https://git.example/project.git
+  kiln build https://git.example/project.git -t gcc:14,clang:19 --ref v1.2 --test
+  kiln build https://git.example/project.git -t gcc:14 --download out -- make CFLAGS=-O3
+  kiln build https://git.example/project.git -t gcc:14 -v > build.log
+  kiln build https://git.example/project.git --detach --json
+
+On Ctrl-C a person at a terminal is asked whether to cancel the build, to detach from it or to go
+on; Ctrl-C again detaches. Without a terminal, Ctrl-C detaches. A build that is detached goes on.";
+
+pub(super) const RUN: &str = "\
+Examples:
+  kiln run -t gcc:14 --source https://git.example/project.git -- make test
+  kiln run -t clang:19 --source https://git.example/project.git -- 'cc --version && ls'
+
+The command's output comes as it is on the two outputs, and its exit status is passed on. Exit codes
+of kiln's own: 124 the command ran out of time, 125 it did not run (the error output says why), 130
+it was cancelled. Ctrl-C cancels it.";
+
+pub(super) const INIT: &str = "\
+Examples:
+  kiln init
+  kiln init path/to/project --print
+
+No server is needed: kiln looks at the folder and writes down the steps it would run.";
+
+pub(super) const RETRY: &str = "\
+Examples:
+  kiln retry 01KB0Q6M3V8W2T5XJ4C9ZR7HND            the legs that did not succeed
+  kiln retry 01KB0Q6M3V8W2T5XJ4C9ZR7HND/gcc:14 --follow";
+
+pub(super) const BUILDS: &str = "\
+Examples:
+  kiln builds
+  kiln builds --outcome failure --toolchain clang:19 --limit 5
+  kiln builds --state running --json";
+
+pub(super) const SHOW: &str = "\
+Examples:
+  kiln show 01KB0Q6M3V8W2T5XJ4C9ZR7HND
+  kiln show 01KB0Q6M3V8W2T5XJ4C9ZR7HND/gcc:14
+  kiln show 01KB0Q6M3V8W2T5XJ4C9ZR7HND/gcc:14 --by-hand | sh";
+
+pub(super) const LOG: &str = "\
+Examples:
+  kiln log 01KB0Q6M3V8W2T5XJ4C9ZR7HND/gcc:14
+  kiln log -f 01KB0Q6M3V8W2T5XJ4C9ZR7HND
+  kiln log 01KB0Q6M3V8W2T5XJ4C9ZR7HND/gcc:14 --stream stderr > errors.log
+
+In a pipe the log is what the build wrote, byte for byte; on a terminal only its colors are left of
+what a terminal would act on. A log that is followed goes on by itself when the connection breaks.";
+
+pub(super) const ARTIFACTS: &str = "\
+Examples:
+  kiln artifacts 0123456789abcdef0123456789abcdef01234567
+  kiln artifacts 01KB0Q6M3V8W2T5XJ4C9ZR7HND/gcc:14
+  kiln artifacts 01KB0Q6M3V8W2T5XJ4C9ZR7HND/gcc:14 'build/*.so'
+  kiln artifacts 01KB0Q6M3V8W2T5XJ4C9ZR7HND/gcc:14 build/app --output app
+  kiln artifacts 01KB0Q6M3V8W2T5XJ4C9ZR7HND --download out";
+
+pub(super) const CANCEL: &str = "\
+Examples:
+  kiln cancel 01KB0Q6M3V8W2T5XJ4C9ZR7HND
+  kiln cancel 01KB0Q6M3V8W2T5XJ4C9ZR7HND/gcc:14";
+
+pub(super) const TOOLCHAINS: &str = "\
+Examples:
+  kiln toolchains
+  kiln toolchains --json";
+
+pub(super) const AGENTS: &str = "\
+Examples:
+  kiln agents
+  kiln agents --json";
+
+pub(super) const COMPLETIONS: &str = "\
+Examples:
+  source <(kiln completions bash)                               in ~/.bashrc
+  source <(kiln completions zsh)                                in ~/.zshrc
+  kiln completions fish > ~/.config/fish/completions/kiln.fish
+
+Toolchains and ids are asked of the server while you type.";
+
+pub(super) const MAN: &str = "\
+Examples:
+  kiln man | man -l -
+  kiln man build | man -l -
+  kiln man --dir /usr/local/share/man/man1";
