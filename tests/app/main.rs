@@ -8,6 +8,8 @@
 mod support;
 
 mod farm;
+mod program;
+mod pty;
 mod raw;
 mod script;
 mod wire;
@@ -16,6 +18,7 @@ mod alone;
 mod artifacts;
 mod cancel;
 mod claims;
+mod cli;
 mod docs;
 mod fence;
 mod flow;
@@ -26,3 +29,5 @@ mod recipe;
 mod restart;
 mod retry;
 mod strict;
+mod terminal;
+mod texts;

@@ -12,6 +12,7 @@ mod engine;
 mod program;
 mod world;
 
+mod by_hand;
 mod cancel;
 mod crashes;
 mod guard;
