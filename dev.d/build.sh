@@ -52,6 +52,10 @@ cmd_test() {
 cmd_bench() {
     exec </dev/null
     prepare_machine
+    if (($# == 0)) || [[ $* == diagnostics ]]; then
+        cargo bench --locked --quiet --bench diagnostics
+        [[ $* != diagnostics ]] || return 0
+    fi
     ensure_engine
     profile=release
     build_kiln

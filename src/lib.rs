@@ -19,6 +19,7 @@ pub mod store;
 
 pub mod images;
 pub mod sandbox;
+pub mod sarif;
 pub mod source;
 
 pub mod agent;

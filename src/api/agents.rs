@@ -13,6 +13,7 @@ use futures_util::TryStreamExt as _;
 use super::{
     ApiError, AppState,
     artifacts::{MAX_MANIFEST, attempt_key, read_manifest},
+    diagnostics,
     extract::{Json, Path},
     principal::{Enrolls, RunsJobs},
 };
@@ -120,13 +121,15 @@ async fn artifact(
     let view = state.queue.job(job).await?.ok_or_else(|| ApiError::not_found("job", job))?;
     let key = attempt_key(&view, attempt)
         .ok_or_else(|| ApiError::invalid("a plan keeps no artifacts"))?;
-    let name = match part {
-        ArtifactPart::Archive => ObjectName::Archive,
-        ArtifactPart::Manifest => ObjectName::Manifest,
-    };
-    let most = match part {
-        ArtifactPart::Archive => row.job.limits.artifact_bytes.saturating_add(ARCHIVE_OVERHEAD),
-        ArtifactPart::Manifest => MAX_MANIFEST,
+    let (name, most) = match part {
+        ArtifactPart::Archive => {
+            (ObjectName::Archive, row.job.limits.artifact_bytes.saturating_add(ARCHIVE_OVERHEAD))
+        }
+        ArtifactPart::Manifest => (ObjectName::Manifest, MAX_MANIFEST),
+        ArtifactPart::Diagnostics => {
+            diagnostics::store(&state, &key, request.into_body()).await?;
+            return Ok(StatusCode::NO_CONTENT);
+        }
     };
     let bytes = request.into_body().into_data_stream().map_err(std::io::Error::other);
     state.artifacts.put_stream(&key.object(name), Box::pin(bytes), most).await?;

@@ -13,7 +13,9 @@ use utoipa::{OpenApi, openapi::OpenApi as Description};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
 
-use super::{ApiError, AppState, artifacts, builds, events, farm, health, job_log, jobs};
+use super::{
+    ApiError, AppState, artifacts, builds, diagnostics, events, farm, health, job_log, jobs,
+};
 
 /// Where the description is.
 const DESCRIPTION: &str = "/api/v1/openapi.json";
@@ -37,6 +39,7 @@ pub(super) fn described() -> OpenApiRouter<AppState> {
         .merge(builds::routes())
         .merge(jobs::routes())
         .merge(job_log::routes())
+        .merge(diagnostics::routes())
         .merge(artifacts::routes())
         .merge(farm::routes())
         .merge(events::routes())

@@ -6,6 +6,7 @@
 mod agents;
 mod artifacts;
 mod builds;
+mod diagnostics;
 mod disposition;
 mod docs;
 mod error;

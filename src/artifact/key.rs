@@ -48,11 +48,13 @@ pub enum ObjectName {
     Manifest,
     /// Its sealed log.
     Log,
+    /// What compilers, linkers and build tools said.
+    Diagnostics,
 }
 
 impl ObjectName {
     /// All there are.
-    pub const ALL: [Self; 3] = [Self::Archive, Self::Manifest, Self::Log];
+    pub const ALL: [Self; 4] = [Self::Archive, Self::Manifest, Self::Log, Self::Diagnostics];
 
     /// The last part of the key.
     pub const fn as_str(self) -> &'static str {
@@ -60,6 +62,7 @@ impl ObjectName {
             Self::Archive => "artifacts.tar.gz",
             Self::Manifest => "manifest.json",
             Self::Log => "log",
+            Self::Diagnostics => "diagnostics.json.gz",
         }
     }
 }

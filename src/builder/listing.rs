@@ -130,7 +130,7 @@ impl Listing {
     }
 
     /// All files whose path is UTF-8.
-    pub(super) fn files(&self) -> impl Iterator<Item = &str> {
+    pub fn files(&self) -> impl Iterator<Item = &str> {
         self.entries
             .iter()
             .filter(|(_, kind)| **kind != FileKind::Directory)

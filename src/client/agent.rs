@@ -110,10 +110,16 @@ impl AttemptClient {
         self.put(ArtifactPart::Manifest, manifest.len() as u64, manifest.into()).await
     }
 
+    /// Stores what was said: a gzipped report.
+    pub async fn put_diagnostics(&self, report: Vec<u8>) -> Result<(), ClientError> {
+        self.put(ArtifactPart::Diagnostics, report.len() as u64, report.into()).await
+    }
+
     async fn put(&self, part: ArtifactPart, bytes: u64, body: Body) -> Result<(), ClientError> {
         let name = match part {
             ArtifactPart::Archive => "archive",
             ArtifactPart::Manifest => "manifest",
+            ArtifactPart::Diagnostics => "diagnostics",
         };
         let put = self.http.request(Method::PUT, &format!("{}/artifacts/{name}", self.path));
         let put = put.timeout(UPLOAD_DEADLINE).header("content-length", bytes);

@@ -5,7 +5,7 @@ use url::form_urlencoded::Serializer;
 
 use crate::{
     model::{BuildId, JobId, Revision, ToolchainName},
-    protocol::{BuildFilter, LogQuery},
+    protocol::{BuildFilter, DiagnosticsQuery, LogQuery},
 };
 
 /// Makes paths of the REST API, relative to the server's address.
@@ -36,6 +36,11 @@ impl Paths {
     /// A job's log as a stream of events.
     pub fn log_stream(job: JobId, query: &LogQuery) -> String {
         with_query(&format!("api/v1/jobs/{job}/log/stream"), query)
+    }
+
+    /// What compilers, linkers and build tools said of a job.
+    pub fn diagnostics(job: JobId, query: &DiagnosticsQuery) -> String {
+        with_query(&format!("api/v1/jobs/{job}/diagnostics"), query)
     }
 
     /// What a job kept, as a list.

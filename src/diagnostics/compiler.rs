@@ -3,66 +3,100 @@
 //! gcc, clang, the GNU assembler, bison, flex and the preprocessor all follow the GNU standard's
 //! form; columns, the line and even the file can be missing.
 
-use super::{Diagnostic, DiagnosticKind, Severity};
+use std::sync::LazyLock;
 
-/// What the severity is called, the longest first where one is the beginning of another.
-const SEVERITIES: &[(&str, Severity)] = &[
-    ("fatal error: ", Severity::Fatal),
-    ("Fatal error: ", Severity::Fatal),
-    ("internal compiler error: ", Severity::Fatal),
-    ("sorry, unimplemented: ", Severity::Error),
-    ("error: ", Severity::Error),
-    ("Error: ", Severity::Error),
-    ("warning: ", Severity::Warning),
-    ("Warning: ", Severity::Warning),
+use aho_corasick::{AhoCorasick, MatchKind};
+
+use super::{
+    linker,
+    record::{Diagnostic, Related},
+};
+use crate::model::{DiagnosticKind, Severity};
+
+/// What the severity is called; none is a note.
+const SEVERITIES: &[(&str, Option<Severity>)] = &[
+    ("fatal error: ", Some(Severity::Fatal)),
+    ("Fatal error: ", Some(Severity::Fatal)),
+    ("internal compiler error: ", Some(Severity::Fatal)),
+    ("sorry, unimplemented: ", Some(Severity::Error)),
+    ("error: ", Some(Severity::Error)),
+    ("Error: ", Some(Severity::Error)),
+    ("warning: ", Some(Severity::Warning)),
+    ("Warning: ", Some(Severity::Warning)),
+    ("note: ", None),
 ];
+
+/// Finds the first of them, and of those that begin there the longest.
+static FINDER: LazyLock<AhoCorasick> = LazyLock::new(|| {
+    AhoCorasick::builder()
+        .match_kind(MatchKind::LeftmostLongest)
+        .build(SEVERITIES.iter().map(|(word, _)| word))
+        .expect("nine short words make a small automaton")
+});
+
+/// What a compiler's line is.
+pub(super) enum Line {
+    /// A diagnostic.
+    Diagnostic(Diagnostic),
+    /// A note on the one before it.
+    Note(Related),
+}
+
+/// Files that are read by what makes a build, not by a compiler.
+const SCRIPTS: &[&str] = &["configure.ac", "configure.in", "Makefile.am", "aclocal.m4"];
 
 /// Programs that say things of their own, without a place in a file.
 const COMPILERS: &[&str] =
     &["cc1", "cc1plus", "lto1", "as", "lto-wrapper", "cpp", "llvm-ar", "ar", "ranlib"];
 
-/// The diagnostic on this line, if it is one.
-pub(super) fn read(line: &str) -> Option<Diagnostic> {
-    let (at, word, severity) = SEVERITIES
-        .iter()
-        .filter_map(|&(word, severity)| Some((line.find(word)?, word, severity)))
-        .min_by_key(|&(at, word, _)| (at, std::cmp::Reverse(word.len())))?;
+/// The diagnostic or the note on this line, if it is one.
+pub(super) fn read(line: &str) -> Option<Line> {
+    let found = FINDER.find(line)?;
+    let (word, severity) = SEVERITIES[found.pattern().as_usize()];
+    let at = found.start();
     // The GNU linker says `file.c:3: warning: …` as well, but begins with its own path.
     let place = line[..at].strip_suffix(": ").or_else(|| line[..at].strip_suffix(':'));
-    let rest = line[at + word.len()..].trim_end();
-    let (message, flag) = split_flag(rest);
-    let Some(place) = place else {
-        // clang without a file: `error: no such file or directory: 'x.c'`.
-        return (at == 0 && severity != Severity::Warning && word.starts_with(['e', 'f'])).then(
-            || Diagnostic {
-                kind: DiagnosticKind::Compile,
-                severity,
-                file: None,
-                line: None,
-                column: None,
-                message: message.to_owned(),
-                flag,
-            },
-        );
+    let rest = line[found.end()..].trim_end();
+    let Some(severity) = severity else {
+        let (file, line, column) = split_place(place?)?;
+        let file = Some(file?.to_owned());
+        let message = rest.to_owned();
+        return Some(Line::Note(Related { file, line, column, message, origin: None }));
     };
-    let (file, line, column) = split_place(place)?;
+    let (message, flag) = split_flag(rest);
+    let (file, line, column) = match place {
+        Some(place) => split_place(place)?,
+        // clang without a file: `error: no such file or directory: 'x.c'`.
+        None if at == 0 && severity != Severity::Warning && word.starts_with(['e', 'f']) => {
+            (None, None, None)
+        }
+        None => return None,
+    };
     let message = match word {
         "internal compiler error: " => format!("internal compiler error: {message}"),
         _ => message.to_owned(),
     };
-    Some(Diagnostic {
-        kind: DiagnosticKind::Compile,
-        severity,
-        file: file.map(str::to_owned),
-        line,
-        column,
-        message,
-        flag,
-    })
+    let is_script = file.is_some_and(|file| {
+        let name = file.rsplit('/').next().unwrap_or(file);
+        SCRIPTS.contains(&name) || name.ends_with(".m4")
+    });
+    let kind = if is_script {
+        DiagnosticKind::Configure
+    } else if file.is_some() && linker::is_phrase(&message) {
+        // gold names the source as a compiler does: `l.c:3: error: undefined reference to 'g'`.
+        DiagnosticKind::Link
+    } else {
+        DiagnosticKind::Compile
+    };
+    let file = file.map(str::to_owned);
+    Some(Line::Diagnostic(Diagnostic { kind, severity, file, line, column, message, flag }))
 }
 
+/// A file, a line and a column.
+pub(super) type Place<'a> = (Option<&'a str>, Option<u32>, Option<u32>);
+
 /// `file:12:3`, `file:12`, or a compiler's own name.
-fn split_place(place: &str) -> Option<(Option<&str>, Option<u32>, Option<u32>)> {
+pub(super) fn split_place(place: &str) -> Option<Place<'_>> {
     let number = |text: &str| {
         let digits = text.bytes().all(|b| b.is_ascii_digit());
         digits.then(|| text.parse::<u32>().ok()).flatten()
@@ -87,7 +121,7 @@ fn is_file(text: &str) -> bool {
     let program = text.split(": ").next().unwrap_or(text);
     !text.is_empty()
         && !text.contains(": ")
-        && !super::linker::is_linker(program)
+        && !linker::is_linker(program)
         && !text.starts_with("make")
         && !text.starts_with("CMake ")
 }

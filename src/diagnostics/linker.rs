@@ -1,6 +1,7 @@
 //! Lines of linkers: GNU ld, gold, lld, mold, and the compiler drivers that sum them up.
 
-use super::{Diagnostic, DiagnosticKind, Severity};
+use super::record::{Diagnostic, Related};
+use crate::model::{DiagnosticKind, Severity};
 
 /// What a linker is called, with or without a triple before it.
 const LINKERS: &[&str] =
@@ -78,6 +79,52 @@ pub(super) fn read(line: &str) -> Option<Diagnostic> {
     })
 }
 
+/// Whether a message begins as only a linker's does.
+pub(super) fn is_phrase(message: &str) -> bool {
+    PHRASES.iter().any(|phrase| message.starts_with(phrase))
+}
+
+/// The symbol that a linker's message is about.
+pub(super) fn symbol(found: &Diagnostic) -> Option<String> {
+    if found.kind != DiagnosticKind::Link {
+        return None;
+    }
+    let message = &found.message;
+    let starts = ["undefined reference to ", "multiple definition of "];
+    if let Some(rest) = starts.iter().find_map(|start| message.strip_prefix(start)) {
+        let rest = rest.strip_prefix(['`', '\'', '‘'])?;
+        return Some(rest.split(['\'', '’']).next()?.to_owned());
+    }
+    let starts = ["undefined symbol: ", "duplicate symbol: "];
+    let rest = starts.iter().find_map(|start| message.strip_prefix(start))?;
+    Some(rest.trim().to_owned())
+}
+
+/// Cuts what a message says of a second place off: `…; m1.o:m1.c:(.text+0x0): first defined here`,
+/// and mold's objects, whose names are others each time: `duplicate symbol: a.o: b.o: name`.
+pub(super) fn second_place(message: &mut String) -> Option<Related> {
+    if let Some(rest) = message.strip_prefix("duplicate symbol: ")
+        && let Some((_, name)) = rest.rsplit_once(": ")
+    {
+        *message = format!("duplicate symbol: {name}");
+        return None;
+    }
+    if !message.starts_with("multiple definition of ") {
+        return None;
+    }
+    let (at, rest) = (message.find("; ")?, message.split_once("; ")?.1);
+    let text = rest.strip_suffix(": first defined here");
+    let (file, line) = text.map(place).unwrap_or_default();
+    let related = file.map(|file| Related {
+        file: Some(file),
+        line,
+        message: "first defined here".to_owned(),
+        ..Related::default()
+    });
+    message.truncate(at);
+    related
+}
+
 /// Whether a program of this path is a linker.
 pub(super) fn is_linker(program: &str) -> bool {
     let name = program.rsplit('/').next().unwrap_or(program);
@@ -92,16 +139,23 @@ pub(super) fn is_linker(program: &str) -> bool {
 
 /// `l.c:(.text+0x5)`: a place as GNU ld writes it on the lines after its own name.
 fn is_section(program: &str) -> bool {
-    program.ends_with(')') && program.contains(":(") || place(program).1.is_some()
+    program.ends_with(')') && program.contains(":(")
+        || place(program).1.is_some()
+        // gold: `l.c:function main: error: undefined reference to 'g'`.
+        || program.contains(":function ")
 }
 
 /// The file and the line in `dir/l.c:(.text+0x5)` or `dir/l.c:12`; an object file is not a place.
 fn place(text: &str) -> (Option<String>, Option<u32>) {
     let text = text.trim().trim_end_matches(':');
     let text = text.split(":(").next().unwrap_or(text);
+    let text = text.split(":function ").next().unwrap_or(text);
     let text = text.rsplit(": ").next().unwrap_or(text);
     match text.rsplit_once(':') {
         Some((file, line)) if !line.is_empty() && line.bytes().all(|b| b.is_ascii_digit()) => {
+            // The object comes first: `two.o:two.c:1`, `libx.a(two.o):two.c:1`.
+            let source = file.rsplit_once(".o:").or_else(|| file.rsplit_once(".o):"));
+            let file = source.map_or(file, |(_, source)| source);
             (Some(file.to_owned()), line.parse().ok())
         }
         Some((_, file)) if is_source(file) => (Some(file.to_owned()), None),

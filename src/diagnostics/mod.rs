@@ -5,17 +5,23 @@
 //! any input and keeps a bounded amount of memory.
 
 mod ansi;
+mod around;
 mod compiler;
+mod interest;
+mod kept;
 mod linker;
 mod missing;
 mod parser;
+mod places;
 mod record;
 mod symptom;
 mod tools;
 
+pub use kept::MAX_KEPT;
 pub use missing::{Missing, MissingKind};
-pub use parser::Parser;
-pub use record::{Diagnostic, DiagnosticKind, Diagnostics, FlagCount, QuotedLine};
+pub use parser::{Found, Parser};
+pub use places::SourceTree;
+pub use record::{Diagnostic, Diagnostics, Entry, FlagCount, QuotedLine, Related};
 pub use symptom::Symptom;
 
-use crate::model::Severity;
+pub use crate::model::{DiagnosticKind, Severity};

@@ -1,14 +1,22 @@
-//! The streaming parser: raw bytes in, a summary out.
+//! The streaming parser: raw bytes in, everything that was said out.
 //!
 //! Output arrives in pieces that end anywhere. A line is looked at once, when it is complete; of a
 //! line that does not end, the first 16 KiB count, so memory and time stay linear and small.
 
 use super::{
-    Diagnostic, Diagnostics, FlagCount, QuotedLine, Severity, ansi, compiler, linker,
+    ansi,
+    around::{self, Around},
+    compiler::{self, Line},
+    interest,
+    kept::Kept,
+    linker,
     missing::Search,
+    places::{Places, SourceTree},
+    record::{self, Diagnostic, Diagnostics, Entry, FlagCount, QuotedLine, Related},
     symptom::Symptom,
     tools::{self, Said},
 };
+use crate::model::{DiagnosticKind, Severity, Stream};
 
 /// The longest line that is looked at; the rest of a longer one is skipped.
 const MAX_LINE: usize = 16 * 1024;
@@ -16,20 +24,50 @@ const MAX_LINE: usize = 16 * 1024;
 const MAX_TEXT: usize = 1024;
 /// The most lines of quoted source that are kept.
 const MAX_QUOTED: usize = 3;
+/// Lines after an error among which its source is quoted.
+const QUOTES_WITHIN: u8 = 8;
+/// The most lines that lead to a diagnostic.
+const MAX_BEFORE: usize = 16;
 
-/// Reads the output of one stream of a build.
-///
-/// stdout and stderr are separate pipes whose lines do not interleave: use a parser for each
-/// and join them with [`Parser::finish_with`].
+/// Reads the output of one step of a build.
 #[derive(Debug, Default)]
 pub struct Parser {
-    line: Vec<u8>,
+    /// stderr, where compilers speak, then stdout: its lines do not interleave with the other's.
+    streams: [Reader; 2],
     found: Diagnostics,
     flags: Vec<FlagCount>,
+    kept: Kept,
+    places: Places,
+    /// Bytes of lines that were looked at.
+    #[cfg(test)]
+    work: usize,
+}
+
+/// What a step said.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// In short.
+    pub summary: Diagnostics,
+    /// Every different error and warning, in the order they were said first; bounded.
+    pub entries: Vec<Entry>,
+    /// How many were said beyond that.
+    pub omitted: u64,
+}
+
+/// What is remembered of one stream.
+#[derive(Debug, Default)]
+struct Reader {
+    line: Vec<u8>,
     /// A head such as `CMake Error at CMakeLists.txt:3 (message):` whose message comes next.
     pending: Option<Pending>,
-    /// Whether the lines that come quote the source of the first error.
-    quotes: bool,
+    /// What leads to the diagnostic that comes.
+    before: Vec<Related>,
+    /// The entry that notes belong to; none if they were kept with an earlier one like it.
+    last: Option<usize>,
+    first_error: Option<Diagnostic>,
+    quoted: Vec<QuotedLine>,
+    /// Lines that may still quote the source of the first error.
+    quotes: u8,
     search: Search,
 }
 
@@ -43,113 +81,128 @@ struct Pending {
 }
 
 impl Parser {
-    /// A parser that has seen nothing.
-    pub fn new() -> Self {
-        Self::default()
+    /// A parser for a build of this source.
+    pub fn new(tree: SourceTree) -> Self {
+        Self { places: Places::new(tree), ..Self::default() }
     }
 
-    /// Takes the next piece.
-    pub fn feed(&mut self, bytes: &[u8]) {
-        let mut pieces = bytes.split(|&b| b == b'\n').peekable();
-        while let Some(piece) = pieces.next() {
-            let room = MAX_LINE.saturating_sub(self.line.len());
-            self.line.extend_from_slice(&piece[..piece.len().min(room)]);
-            if pieces.peek().is_some() {
-                self.end_line();
+    /// The same for one of so many, which together keep no more than one alone may.
+    pub fn one_of(mut self, many: usize) -> Self {
+        self.kept.share(many);
+        self
+    }
+
+    /// Takes the next piece of a stream.
+    pub fn feed(&mut self, stream: Stream, bytes: &[u8]) {
+        let at = usize::from(stream == Stream::Stdout);
+        let mut rest = bytes;
+        while let Some(end) = memchr::memchr(b'\n', rest) {
+            let (piece, after) = (&rest[..end], &rest[end + 1..]);
+            rest = after;
+            if self.streams[at].line.is_empty() {
+                self.line(at, &piece[..piece.len().min(MAX_LINE)]);
+            } else {
+                self.streams[at].hold(piece);
+                self.held_line(at);
             }
         }
+        self.streams[at].hold(rest);
     }
 
-    /// What was found so far, in complete lines.
-    pub fn so_far(&self) -> &Diagnostics {
-        &self.found
-    }
-
-    /// The last line ends here, and with it the output.
-    pub fn finish(mut self) -> Diagnostics {
-        if !self.line.is_empty() {
-            self.end_line();
-        }
-        self.flush();
-        self.found.rank(self.flags);
-        self.found.missing = self.search.finish(self.found.first_error.as_ref());
-        self.found
-    }
-
-    /// The end of two streams of one job, `self` being the one that rules the first error.
-    pub fn finish_with(mut self, other: Self) -> Diagnostics {
-        let mut other = other;
-        for parser in [&mut self, &mut other] {
-            if !parser.line.is_empty() {
-                parser.end_line();
+    /// The output is over.
+    pub fn finish(mut self) -> Found {
+        for at in 0..self.streams.len() {
+            if !self.streams[at].line.is_empty() {
+                self.held_line(at);
             }
-            parser.flush();
+            self.flush(at);
         }
-        let errors = self.found.errors + other.found.errors;
-        if let Some(error) = other.found.first_error.take()
-            && self.found.add(error, &mut self.flags)
+        let Self { streams: [err, out], mut found, flags, kept, .. } = self;
+        // Of two that explain as much, the one on stderr counts.
+        let outdoes =
+            |out: &Diagnostic, err: &Diagnostic| record::weight(out) > record::weight(err);
+        let is_out = match (&out.first_error, &err.first_error) {
+            (Some(out), Some(err)) => outdoes(out, err),
+            (out, _) => out.is_some(),
+        };
+        let (first, quoted) =
+            if is_out { (out.first_error, out.quoted) } else { (err.first_error, err.quoted) };
+        let mut search = err.search;
+        search.join(out.search);
+        found.missing = search.finish(first.as_ref());
+        (found.first_error, found.quoted) = (first, quoted);
+        found.rank(flags);
+        let (entries, omitted) = kept.finish();
+        Found { summary: found, entries, omitted }
+    }
+
+    fn held_line(&mut self, at: usize) {
+        let line = std::mem::take(&mut self.streams[at].line);
+        self.line(at, &line);
+        // The room is used again.
+        self.streams[at].line = line;
+        self.streams[at].line.clear();
+    }
+
+    fn line(&mut self, at: usize, line: &[u8]) {
+        #[cfg(test)]
         {
-            self.found.quoted = other.found.quoted;
+            self.work += line.len();
         }
-        self.found.errors = errors;
-        self.found.warnings += other.found.warnings;
-        self.found.symptom = self.found.symptom.or(other.found.symptom);
-        for theirs in other.flags {
-            match self.flags.iter_mut().find(|ours| ours.flag == theirs.flag) {
-                Some(ours) => ours.count += theirs.count,
-                None => self.flags.push(theirs),
-            }
-        }
-        self.found.rank(self.flags);
-        self.search.join(other.search);
-        self.found.missing = self.search.finish(self.found.first_error.as_ref());
-        self.found
-    }
-
-    fn end_line(&mut self) {
-        if self.pending.is_none() && !self.quotes && !can_matter(&self.line) {
-            self.line.clear();
+        if !self.streams[at].waits() && !interest::holds(line) {
             return;
         }
-        let text = ansi::plain(&self.line);
-        self.line.clear();
+        let text = ansi::plain(line);
         if let Some(quoted) = quoted_source(&text) {
-            if self.quotes && self.found.quoted.len() < MAX_QUOTED {
-                self.found.quoted.extend(quoted);
-            }
+            self.streams[at].quote(quoted);
             return;
         }
+        self.streams[at].quotes = self.streams[at].quotes.saturating_sub(1);
         if self.found.symptom.is_none() {
             self.found.symptom = Symptom::in_line(&text);
         }
-        if self.takes(&text) {
+        if self.takes(at, &text) || self.places.hear(&text) {
             return;
         }
-        if let Some(found) = compiler::read(&text).or_else(|| linker::read(&text)) {
-            self.add(found, None);
+        if let Some(around) = around::read(&text, !self.streams[at].before.is_empty()) {
+            self.relate(at, around);
             return;
+        }
+        match compiler::read(&text) {
+            Some(Line::Note(note)) => {
+                // What led to a note is not what leads to the next diagnostic.
+                self.streams[at].before.clear();
+                self.relate(at, Around::After(note));
+                return;
+            }
+            Some(Line::Diagnostic(found)) => return self.add(at, found, None),
+            None => {}
+        }
+        if let Some(found) = linker::read(&text) {
+            return self.add(at, found, None);
         }
         match tools::read(&text) {
-            Some(Said::All(found)) => self.add(found, None),
+            Some(Said::All(found)) => self.add(at, found, None),
             Some(Said::Head(head, command)) => {
-                self.pending = Some(Pending { head, command, is_whole: false });
+                self.streams[at].pending = Some(Pending { head, command, is_whole: false });
             }
-            None => self.search.line(&text),
+            None => self.streams[at].search.line(&text),
         }
     }
 
     /// Whether the line belongs to the message that is on its way; any other line ends that.
-    fn takes(&mut self, text: &str) -> bool {
-        let Some(pending) = &mut self.pending else { return false };
+    fn takes(&mut self, at: usize, text: &str) -> bool {
+        let reader = &mut self.streams[at];
+        let Some(pending) = &mut reader.pending else { return false };
         let message = &mut pending.head.message;
         match text.trim() {
             // An empty line comes between the head and its message as well.
             "" => pending.is_whole = !message.is_empty(),
             _ if !text.starts_with(' ') => {
-                self.flush();
+                self.flush(at);
                 return false;
             }
-            line if pending.is_whole => self.search.listed(message, line),
+            line if pending.is_whole => reader.search.listed(message, line),
             line if message.len() < MAX_TEXT => {
                 if !message.is_empty() {
                     message.push(' ');
@@ -161,38 +214,98 @@ impl Parser {
         true
     }
 
-    fn flush(&mut self) {
-        if let Some(Pending { mut head, command, .. }) = self.pending.take() {
+    fn flush(&mut self, at: usize) {
+        if let Some(Pending { mut head, command, .. }) = self.streams[at].pending.take() {
             if head.message.is_empty() {
                 let severity = if head.severity == Severity::Warning { "warning" } else { "error" };
                 head.message = format!("CMake {severity}");
             }
-            self.add(head, command.as_deref());
+            self.add(at, head, command.as_deref());
         }
     }
 
-    fn add(&mut self, mut found: Diagnostic, command: Option<&str>) {
-        cut(&mut found.message);
+    fn relate(&mut self, at: usize, around: Around) {
+        match around {
+            Around::Before(mut one) => {
+                self.place(&mut one);
+                let before = &mut self.streams[at].before;
+                if before.len() < MAX_BEFORE {
+                    before.push(one);
+                }
+            }
+            Around::After(mut one) => {
+                if let Some(last) = self.streams[at].last {
+                    self.place(&mut one);
+                    self.kept.relate(last, one);
+                }
+            }
+        }
+    }
+
+    fn place(&mut self, one: &mut Related) {
+        cut(&mut one.message);
+        if let Some(file) = &mut one.file {
+            cut(file);
+            (*file, one.origin) = self.places.map(file);
+        }
+    }
+
+    fn add(&mut self, at: usize, mut found: Diagnostic, command: Option<&str>) {
+        let mut second = None;
+        if found.kind == DiagnosticKind::Link {
+            second = linker::second_place(&mut found.message);
+        }
+        let mut origin = None;
         if let Some(file) = &mut found.file {
             cut(file);
+            (*file, origin) = self.places.map(file);
         }
+        cut(&mut found.message);
         if let Some(flag) = &mut found.flag {
             cut(flag);
         }
-        self.search.error(&found, command);
-        self.quotes = self.found.add(found, &mut self.flags);
-        if self.quotes {
-            self.found.quoted.clear();
+        if let Some(second) = &mut second {
+            self.place(second);
+        }
+        let before = std::mem::take(&mut self.streams[at].before);
+        self.found.count(&found, &mut self.flags);
+        if record::counts(&found) {
+            let last = self.kept.add(&found, origin, before);
+            if let (Some(last), Some(second)) = (last, second) {
+                self.kept.relate(last, second);
+            }
+            self.streams[at].last = last;
+        }
+        let reader = &mut self.streams[at];
+        reader.search.error(&found, command);
+        reader.quotes = 0;
+        if found.severity != Severity::Warning {
+            let first = reader.first_error.as_ref();
+            if first.is_none_or(|first| record::weight(&found) > record::weight(first)) {
+                reader.first_error = Some(found);
+                reader.quoted.clear();
+                reader.quotes = QUOTES_WITHIN;
+            }
         }
     }
 }
 
-/// Whether a line can be one of those that are looked for, so that an endless output of others costs
-/// next to nothing: they have a colon, or are what a shell says of a signal (`Bad system call`).
-fn can_matter(line: &[u8]) -> bool {
-    line.contains(&b':')
-        || line.first().is_some_and(|&first| first.is_ascii_uppercase() || first == b'\x1b')
-        || Search::can_matter(line)
+impl Reader {
+    fn hold(&mut self, piece: &[u8]) {
+        let room = MAX_LINE.saturating_sub(self.line.len());
+        self.line.extend_from_slice(&piece[..piece.len().min(room)]);
+    }
+
+    /// Whether what comes next matters whatever it is.
+    fn waits(&self) -> bool {
+        self.pending.is_some() || self.quotes > 0 || !self.before.is_empty()
+    }
+
+    fn quote(&mut self, line: Option<QuotedLine>) {
+        if self.quotes > 0 && self.quoted.len() < MAX_QUOTED {
+            self.quoted.extend(line);
+        }
+    }
 }
 
 /// `    2 | int f(void);`: gcc and clang quote the code they complain about, and code can say anything.
@@ -200,9 +313,7 @@ fn can_matter(line: &[u8]) -> bool {
 fn quoted_source(text: &str) -> Option<Option<QuotedLine>> {
     let (number, code) = text.split_once(" |")?;
     let digits = number.trim_start();
-    if number.len() == digits.len() && !digits.is_empty()
-        || !digits.bytes().all(|b| b.is_ascii_digit())
-    {
+    if !number.starts_with(' ') || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
     let Ok(line) = digits.parse() else { return Some(None) };

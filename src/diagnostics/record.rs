@@ -2,40 +2,23 @@
 //!
 //! The summary is what a job's record holds; it is small however long the log was.
 
-use serde::{Deserialize, Serialize};
-
 use super::{Missing, Symptom};
-use crate::model::{Cause, Severity, StepKind};
+use crate::model::{Cause, DiagnosticKind, FileOrigin, Severity, StepKind};
 
 /// The most different warning flags that are counted by name.
 pub(super) const MAX_FLAGS: usize = 64;
 /// The most flags a summary names.
 const TOP_FLAGS: usize = 10;
 
-/// What said it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum DiagnosticKind {
-    /// A compiler or an assembler.
-    Compile,
-    /// A linker.
-    Link,
-    /// CMake, Meson or a configure script.
-    Configure,
-    /// make or ninja: something else failed before, and usually said why.
-    Build,
-    /// A program that is not there.
-    Command,
-}
-
 /// One thing that a tool said.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Diagnostic {
     /// What said it.
     pub kind: DiagnosticKind,
     /// How grave it is.
     pub severity: Severity,
-    /// The file, as the tool wrote it; it is text, not a path to open.
+    /// The file as the repository names it, or as the tool wrote it where it is not there; it is
+    /// text, not a path to open.
     pub file: Option<String>,
     /// The line, from 1.
     pub line: Option<u32>,
@@ -47,8 +30,38 @@ pub struct Diagnostic {
     pub flag: Option<String>,
 }
 
+/// A place that belongs to a diagnostic.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Related {
+    /// The file, as in [`Diagnostic`].
+    pub file: Option<String>,
+    /// Whose file it is.
+    pub origin: Option<FileOrigin>,
+    /// The line, from 1.
+    pub line: Option<u32>,
+    /// The column, from 1.
+    pub column: Option<u32>,
+    /// What is there.
+    pub message: String,
+}
+
+/// A diagnostic with everything that belongs to it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// What was said.
+    pub diagnostic: Diagnostic,
+    /// Whose file it is in.
+    pub origin: Option<FileOrigin>,
+    /// The symbol that a linker is about.
+    pub symbol: Option<String>,
+    /// How often it was said: a header's message comes with every file that includes it.
+    pub count: u64,
+    /// The way to it, and its notes, in the order they were written.
+    pub related: Vec<Related>,
+}
+
 /// How often a warning flag was the reason.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FlagCount {
     /// The flag, such as `-Wunused-variable`.
     pub flag: String,
@@ -71,15 +84,15 @@ pub struct Diagnostics {
     pub top_flags: Vec<FlagCount>,
     /// The first sign of a bound that was met.
     pub symptom: Option<Symptom>,
-    /// What the errors say is not there, the surest first; at most eight. Empty if the first error
-    /// has another reason.
+    /// What the output says is not there, at most eight; empty if the first error has another reason.
+    /// It explains a step that failed and says nothing of one that succeeded.
     pub missing: Vec<Missing>,
     /// The lines of source that the compiler quoted with the first error.
     pub quoted: Vec<QuotedLine>,
 }
 
 /// A line of source, as a compiler quoted it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct QuotedLine {
     /// Its number, from 1.
     pub line: u32,
@@ -141,28 +154,19 @@ impl Diagnostics {
         Some(sentence)
     }
 
-    /// Counts one diagnostic; says whether it is the first error now.
-    pub(super) fn add(&mut self, found: Diagnostic, flags: &mut Vec<FlagCount>) -> bool {
-        if found.severity == Severity::Warning {
-            self.warnings += 1;
-            if let Some(flag) = found.flag {
-                if let Some(known) = flags.iter_mut().find(|known| known.flag == flag) {
-                    known.count += 1;
-                } else if flags.len() < MAX_FLAGS {
-                    flags.push(FlagCount { flag, count: 1 });
-                }
-            }
-            return false;
+    /// Counts one diagnostic; an error of a tool that only sums up is none of its own.
+    pub(super) fn count(&mut self, found: &Diagnostic, flags: &mut Vec<FlagCount>) {
+        if found.severity != Severity::Warning {
+            self.errors += u64::from(weight(found) > 1);
+            return;
         }
-        if weight(&found) > 1 {
-            self.errors += 1;
+        self.warnings += 1;
+        let Some(flag) = &found.flag else { return };
+        if let Some(known) = flags.iter_mut().find(|known| known.flag == *flag) {
+            known.count += 1;
+        } else if flags.len() < MAX_FLAGS {
+            flags.push(FlagCount { flag: flag.clone(), count: 1 });
         }
-        let first = self.first_error.as_ref();
-        let is_first = first.is_none_or(|first| weight(&found) > weight(first));
-        if is_first {
-            self.first_error = Some(found);
-        }
-        is_first
     }
 
     /// Takes the most frequent flags into the summary.
@@ -171,6 +175,11 @@ impl Diagnostics {
         flags.truncate(TOP_FLAGS);
         self.top_flags = flags;
     }
+}
+
+/// Whether it counts: an error or a warning, not a summary of others.
+pub(super) fn counts(found: &Diagnostic) -> bool {
+    found.severity == Severity::Warning || weight(found) > 1
 }
 
 /// How much an error explains. Of two that weigh the same, the first one counts.

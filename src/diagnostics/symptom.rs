@@ -43,6 +43,11 @@ const AGAIN: &str = "Resource temporarily unavailable";
 /// What makes a process or a thread; named before `EAGAIN`, it is what failed.
 const MAKERS: &[&str] = &["fork", "clone", "spawn", "pthread_create"];
 
+/// What a line has that can be a sign.
+pub(super) fn phrases() -> impl Iterator<Item = &'static str> {
+    PHRASES.iter().map(|(phrase, _)| *phrase).chain([AGAIN])
+}
+
 impl Symptom {
     /// The sign on this line, if there is one.
     pub(super) fn in_line(line: &str) -> Option<Self> {

@@ -1,6 +1,7 @@
 //! Lines of the tools around a compiler: CMake, configure, make, ninja, the shell.
 
-use super::{Diagnostic, DiagnosticKind, Severity};
+use super::record::Diagnostic;
+use crate::model::{DiagnosticKind, Severity};
 
 /// What a line says.
 pub(super) enum Said {
@@ -133,7 +134,7 @@ fn missing_program(line: &str) -> Option<Diagnostic> {
     let caller = first.split('[').next().unwrap_or(first);
     let found = match ending {
         "not found" | "command not found" => shell || caller == "make",
-        "No such file or directory" => caller == "make" || caller == "gmake",
+        "No such file or directory" => ["make", "gmake", "env"].contains(&caller),
         _ => false,
     };
     // make and env put both parts directly: `make: foo: No such file or directory`.

@@ -4,6 +4,7 @@
 //! parsed once, into these types, at the edge; the rest of the program does not validate again.
 
 mod clock;
+mod diagnostic;
 mod id;
 mod job;
 mod limits;
@@ -15,10 +16,10 @@ mod package;
 mod principal;
 mod recipe;
 mod revision;
-mod severity;
 mod source;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use diagnostic::{DiagnosticKind, FileOrigin, Severity};
 pub use id::{AgentId, BuildId, ClaimId, IdError, JobId};
 pub use job::{
     Attempt, CancelReason, Finished, JobState, MAX_ATTEMPTS, Queued, Running, StateName,
@@ -33,5 +34,4 @@ pub use package::{PackageName, PackageNameError};
 pub use principal::{Permission, Principal};
 pub use recipe::{ArtifactRules, ArtifactWhen, Environment, Recipe, RecipeError, Step, StepKind};
 pub use revision::{Revision, RevisionError, TreeDigest, TreeDigestError};
-pub use severity::Severity;
 pub use source::{CommitId, CommitIdError, CommitInfo, RefName, RefNameError};

@@ -227,7 +227,7 @@ pub struct LogEnd {
 /// The answer to an append.
 pub type AppendAnswer = LogEnd;
 
-/// `PUT …/artifacts/{part}` takes the archive, then its manifest.
+/// `PUT …/artifacts/{part}` takes the archive, then its manifest; and what was said, at any time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ArtifactPart {
@@ -235,6 +235,8 @@ pub enum ArtifactPart {
     Archive,
     /// `manifest.json`.
     Manifest,
+    /// `diagnostics.json.gz`.
+    Diagnostics,
 }
 
 /// Part of finishing a plan: what the commit says.

@@ -28,7 +28,10 @@ pub use build::{
     Build, BuildFilter, BuildSource, BuildState, CommitView, GitSource, Retry, Trigger,
     UploadSource,
 };
-pub use diagnostics::{DiagnosticView, DiagnosticsView, SourceLine};
+pub use diagnostics::{
+    DiagnosticEntry, DiagnosticPlace, DiagnosticView, DiagnosticsFormat, DiagnosticsQuery,
+    DiagnosticsReport, DiagnosticsView, JobDiagnostics, RelatedPlace, SeverityFilter, SourceLine,
+};
 pub use error::{ErrorBody, ErrorEnvelope};
 pub use event::{Event, EventKind};
 pub use job::{AttemptView, Job, JobKind, JobSummary, SandboxView, StepView, UsageView};

@@ -51,7 +51,7 @@ async fn sweep(artifacts: &ArtifactStore, store: &Store, now: Timestamp) -> anyh
     let is_known = |key: &Key| {
         let attempt = attempts.get(&(key.attempt.job, key.attempt.attempt));
         match key.name {
-            ObjectName::Log => attempt.is_some(),
+            ObjectName::Log | ObjectName::Diagnostics => attempt.is_some(),
             ObjectName::Archive | ObjectName::Manifest => attempt.is_some_and(|keeps| *keeps),
         }
     };

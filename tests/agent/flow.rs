@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use kiln::{
     archive::Manifest,
     model::{ArtifactRules, FrameKind, Limits, Recipe, StepKind, Stream, Verdict},
-    protocol::Work,
+    protocol::{DiagnosticsReport, Work},
     sandbox::{Exit, Produced, Scenario, Verb},
 };
 
@@ -77,6 +77,10 @@ async fn a_build_is_logged_kept_and_reported() {
     assert_eq!((&*start.image, &*start.profile), ("sha256:1234567890abcdef", "scripted/none"));
     assert_eq!((finish.usage.peak_memory_bytes, finish.usage.cpu_millis), (5_000_000, 42));
     assert_eq!(finish.diagnostics.unwrap().warnings, 1);
+    let said = attempt.diagnostics.unwrap();
+    let said: DiagnosticsReport =
+        serde_json::from_reader(flate2::read::GzDecoder::new(&said[..])).unwrap();
+    assert_eq!((said.warnings, said.diagnostics.len()), (1, 1));
     let summary = finish.artifacts.unwrap();
     let manifest: Manifest = serde_json::from_slice(&attempt.manifest.unwrap()).unwrap();
     manifest.check().unwrap();

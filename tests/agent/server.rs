@@ -36,6 +36,7 @@ pub struct Attempt {
     pub frames: Vec<Frame>,
     pub archive: Option<Vec<u8>>,
     pub manifest: Option<Vec<u8>>,
+    pub diagnostics: Option<Vec<u8>>,
     pub finish: Option<FinishReport>,
     pub renewals: usize,
     /// Messages of any kind.
@@ -326,6 +327,7 @@ async fn artifact(
             match &*part {
                 "archive" => attempt.archive = Some(body.to_vec()),
                 "manifest" => attempt.manifest = Some(body.to_vec()),
+                "diagnostics" => attempt.diagnostics = Some(body.to_vec()),
                 other => panic!("{other}"),
             }
             StatusCode::NO_CONTENT.into_response()

@@ -39,6 +39,7 @@ async fn the_description_is_openapi_3_1_and_tells_of_refusals() {
         "GET /api/v1/jobs/{job}",
         "POST /api/v1/jobs/{job}/cancel",
         "POST /api/v1/jobs/{job}/retry",
+        "GET /api/v1/jobs/{job}/diagnostics",
         "GET /api/v1/jobs/{job}/log",
         "GET /api/v1/jobs/{job}/log/stream",
         "GET /api/v1/jobs/{job}/manifest",

@@ -25,6 +25,7 @@ async fn check_silenced(agent: &Raw, claimed: &Claimed) {
     let start = StartReport { sandbox: SandboxView::default() };
     assert_eq!(code(attempt.start(&start).await), stale(), "start");
     assert_eq!(code(attempt.put_manifest(b"{}".to_vec()).await), stale(), "manifest");
+    assert_eq!(code(attempt.put_diagnostics(b"{}".to_vec()).await), stale(), "diagnostics");
     let mut archive = tempfile::tempfile().unwrap();
     archive.write_all(b"archive").unwrap();
     assert_eq!(code(attempt.put_archive(&archive, 7).await), stale(), "archive");

@@ -19,6 +19,7 @@ mod artifacts;
 mod cancel;
 mod claims;
 mod cli;
+mod diagnostics;
 mod docs;
 mod fence;
 mod flow;

@@ -138,6 +138,7 @@ async fn tokens_open_only_what_they_are_for() {
         ("POST", format!("{attempt}/log")),
         ("PUT", format!("{attempt}/artifacts/archive")),
         ("PUT", format!("{attempt}/artifacts/manifest")),
+        ("PUT", format!("{attempt}/artifacts/diagnostics")),
         ("POST", format!("{attempt}/finish")),
     ] {
         check(&farm, &Ask::new(method, &*target), 403, "forbidden").await;
@@ -303,7 +304,7 @@ async fn unknown_query_fields_are_refused_where_there_is_a_query() {
             }
         }
     }
-    assert_eq!(checked, 3);
+    assert_eq!(checked, 4);
     farm.end().await;
 }
 

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     agent::{ports::Inspection, verdict::Judged},
     builder::{self, Candidate, Choice, EntryType, JobFacts, Plan, Selector, System},
+    diagnostics::SourceTree,
     model::Environment,
     sandbox::{EntryKind, Session, WorkspaceEntry},
 };
@@ -21,6 +22,8 @@ use crate::{
 /// What decides about tries.
 #[derive(Debug)]
 pub(super) struct Course {
+    /// The files of the source.
+    tree: SourceTree,
     choice: Choice,
     others: VecDeque<Choice>,
     /// Whether make is to run one job at a time.
@@ -33,8 +36,9 @@ pub(super) struct Course {
 
 impl Course {
     /// Begins with the first choice.
-    pub(super) fn new(plan: Plan) -> Self {
+    pub(super) fn new(plan: Plan, tree: SourceTree) -> Self {
         Self {
+            tree,
             choice: plan.first,
             others: plan.others.into(),
             one_job: false,
@@ -65,6 +69,7 @@ impl Course {
             leg,
             steps: &self.choice.steps,
             env,
+            tree: &self.tree,
             first_step: self.first_step,
             ran_before: self.ran,
         }
@@ -137,7 +142,7 @@ impl Course {
             system: self.choice.system,
             kind: self.choice.steps.get(index)?.kind,
             status: tried.exit.code,
-            said: tried.told.diagnostics.get(index)?,
+            said: &tried.told.diagnostics.get(index)?.summary,
         })
     }
 

@@ -9,51 +9,28 @@ use crate::{
     protocol::{DiagnosticView, SourceLine},
 };
 
-/// Where the source lies in every sandbox.
-const SOURCE: &str = "/workspace/src/";
 /// Lines that are shown before and after.
 const AROUND: u32 = 1;
 /// The longest line that is kept, in bytes.
 const MAX_TEXT: usize = 1024;
 
-/// Puts the lines around an error into it, where its file is in the source, and names the file as
-/// the repository does.
+/// Puts the lines around an error into it, where its file is in the source.
 pub(super) async fn add(
     cx: &Context,
     source: &dyn FetchedSource,
     found: &Inspection,
     error: &mut DiagnosticView,
 ) {
-    let Some(path) = in_source(&error.file, found) else { return };
-    error.file.clone_from(&path);
-    if error.line == 0 {
+    if error.line == 0 || !found.listing.contains(error.file.as_bytes()) {
         return;
     }
     // Without the file the error says enough: reading it must not make the attempt worse.
-    if let Ok(Some(bytes)) = source.read_file(&path, cx.ending.stopped()).await {
+    if let Ok(Some(bytes)) = source.read_file(&error.file, cx.ending.stopped()).await {
         let lines = around(&bytes, error.line);
         if !lines.is_empty() {
             error.excerpt = lines;
         }
     }
-}
-
-/// The path in the source that a compiler meant, if it is there.
-fn in_source(file: &str, found: &Inspection) -> Option<String> {
-    let file = file.strip_prefix(SOURCE).unwrap_or(file);
-    let mut parts: Vec<&str> = Vec::new();
-    for part in file.split('/') {
-        match part {
-            "" | "." => {}
-            // Above the folder a tool ran in is, nearly always, the root of the source.
-            ".." => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    let path = parts.join("/");
-    (!file.starts_with('/') && found.listing.contains(path.as_bytes())).then_some(path)
 }
 
 fn around(bytes: &[u8], line: u32) -> Vec<SourceLine> {

@@ -10,9 +10,11 @@ use super::{
     course::Course,
     excerpt, lines,
     report::{Parts, millis},
+    said,
     slot::{InUse, SessionSlot},
     tries,
     trouble::{Trouble, unless_stopped},
+    upload,
 };
 use crate::{
     agent::{
@@ -20,6 +22,7 @@ use crate::{
         verdict::Judged,
     },
     builder::{self, JobFacts},
+    diagnostics::SourceTree,
     model::{ArtifactWhen, Cause, Environment, Limits, Recipe, ToolchainName},
     protocol::{SandboxView, StartReport},
     sandbox::{ByteStream, SessionSpec},
@@ -54,6 +57,8 @@ pub(super) async fn build(
         let tried = tries::run(cx, &mut **session, course.next(leg, &env), parts).await?;
         let more = unless_stopped(cx, course.goes_on(place, &mut **session, &tried)).await;
         if !matches!(more, Ok(true)) {
+            let steps = course.next(leg, &env).steps;
+            upload::diagnostics(cx, &said::report(steps, tried.told.diagnostics)).await;
             // A failure stays what it is, also where the workspace cannot be looked at any more.
             break course.judgment(tried.judged, &found);
         }
@@ -130,7 +135,8 @@ async fn prepare(
     let plan = builder::plan(&found.listing, leg.recipe, &pinned.facts)
         .map_err(|none| Trouble::new(Cause::RecipeInvalid, none.sentence))?;
     cx.log.say(&plan.first.reason).await;
-    let course = Course::new(plan);
+    let tree = SourceTree::new(found.listing.files().map(str::to_owned));
+    let course = Course::new(plan, tree);
     let env = course.environment(facts(leg, &pinned, &found), leg);
     view.environment.clone_from(&env.0);
     view.step_count = course.step_count();

@@ -20,6 +20,7 @@ mod plan;
 mod repack;
 mod report;
 mod retry;
+mod said;
 mod slot;
 mod steps;
 mod supervise;

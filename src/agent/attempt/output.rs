@@ -18,7 +18,7 @@ use crate::{
         log::Log,
         marker::{Mark, MarkReader, Piece},
     },
-    diagnostics::{Diagnostics, Parser},
+    diagnostics::{Found, Parser, SourceTree},
     model::{Limits, Step, Stream},
     sandbox::Output,
 };
@@ -34,6 +34,8 @@ pub(super) struct Rules<'a> {
     pub first_step: u16,
     /// Its bounds.
     pub limits: &'a Limits,
+    /// The files of its source.
+    pub tree: &'a SourceTree,
 }
 
 /// What was learned from the output.
@@ -44,7 +46,7 @@ pub(super) struct Told {
     /// Peak memory in bytes and processor time in microseconds; 0 if not measured.
     pub used: (u64, u64),
     /// What each step's output says.
-    pub diagnostics: Vec<Diagnostics>,
+    pub diagnostics: Vec<Found>,
     /// How many steps began.
     pub started: u16,
     /// Whether the step that failed seems to have wanted the network.
@@ -86,7 +88,7 @@ struct Reader<'a> {
     marks: [MarkReader; 2],
     steps: Steps,
     network: NetworkWatch,
-    parsers: Vec<[Parser; 2]>,
+    parsers: Vec<Parser>,
     told: Told,
     pieces: Vec<Piece>,
 }
@@ -99,7 +101,7 @@ impl<'a> Reader<'a> {
             marks: [MarkReader::new(rules.nonce), MarkReader::new(rules.nonce)],
             steps: Steps::new(rules.steps.len()),
             network: NetworkWatch::default(),
-            parsers: rules.steps.iter().map(|_| [Parser::new(), Parser::new()]).collect(),
+            parsers: rules.steps.iter().map(|_| parser(rules)).collect(),
             told: Told::default(),
             pieces: Vec::new(),
         }
@@ -132,8 +134,7 @@ impl<'a> Reader<'a> {
         self.told.failed = self.steps.failed();
         self.told.started = self.steps.started();
         self.told.wants_network = self.told.failed.is_some() && self.network.is_wanted();
-        let parsers = self.parsers.into_iter();
-        self.told.diagnostics = parsers.map(|[out, err]| err.finish_with(out)).collect();
+        self.told.diagnostics = self.parsers.into_iter().map(Parser::finish).collect();
         self.told
     }
 
@@ -143,8 +144,8 @@ impl<'a> Reader<'a> {
             match piece {
                 Piece::Bytes(bytes) => {
                     let step = self.steps.of(stream);
-                    if let Some(parsers) = self.parsers.get_mut(usize::from(step.unwrap_or(0))) {
-                        parsers[slot(stream)].feed(&bytes);
+                    if let Some(parser) = self.parsers.get_mut(usize::from(step.unwrap_or(0))) {
+                        parser.feed(stream, &bytes);
                     }
                     self.network.feed(stream, &bytes);
                     let step = step.map(|step| self.rules.first_step.saturating_add(step));
@@ -178,6 +179,11 @@ impl<'a> Reader<'a> {
             }
         }
     }
+}
+
+/// A parser for one of the steps: together they keep no more than one alone may.
+fn parser(rules: Rules<'_>) -> Parser {
+    Parser::new(rules.tree.clone()).one_of(rules.steps.len())
 }
 
 const fn slot(stream: Stream) -> usize {

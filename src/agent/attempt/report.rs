@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::{
-    diagnostics::Diagnostics,
+    diagnostics::{Diagnostics, Found},
     protocol::{
         ArtifactsSummary, DiagnosticView, DiagnosticsView, FinishReport, LogEnd, PlanReport,
         SourceLine, UsageView,
@@ -47,12 +47,13 @@ pub(super) fn millis(time: Duration) -> u64 {
 }
 
 /// The counts of all steps, and the first error of the step that failed.
-pub(super) fn diagnostics_view(steps: &[Diagnostics], failed: Option<u16>) -> DiagnosticsView {
+pub(super) fn diagnostics_view(steps: &[Found], failed: Option<u16>) -> DiagnosticsView {
     let count = |of: fn(&Diagnostics) -> u64| {
-        let sum: u64 = steps.iter().map(of).fold(0, u64::saturating_add);
+        let sum: u64 = steps.iter().map(|step| of(&step.summary)).fold(0, u64::saturating_add);
         u32::try_from(sum).unwrap_or(u32::MAX)
     };
     let telling = failed.and_then(|index| steps.get(usize::from(index)));
+    let telling = telling.map(|step| &step.summary);
     let first = telling.and_then(|step| step.first_error.as_ref());
     DiagnosticsView {
         errors: count(|step| step.errors),

@@ -20,6 +20,7 @@ use crate::{
         ending::StopReason,
         verdict::{self, FailedStep, Judged, Observed},
     },
+    diagnostics::SourceTree,
     model::{Cause, Environment, Step},
     sandbox::{Exit, SandboxError, Session},
 };
@@ -36,6 +37,8 @@ pub(super) struct Try<'a> {
     pub steps: &'a [Step],
     /// Their environment.
     pub env: &'a Environment,
+    /// The files of the source.
+    pub tree: &'a SourceTree,
     /// The number the first of them has in the log.
     pub first_step: u16,
     /// How long the tries before this one ran: all of them have one wall time.
@@ -100,7 +103,8 @@ async fn run_steps(
     let script = driver::script(steps, order.env, &nonce)
         .map_err(|error| Trouble::new(Cause::RecipeInvalid, error.to_string()))?;
     let (sender, receiver) = mpsc::channel(OUTPUT_CHANNEL);
-    let rules = Rules { nonce: &nonce, steps, first_step: order.first_step, limits };
+    let (first_step, tree) = (order.first_step, order.tree);
+    let rules = Rules { nonce: &nonce, steps, first_step, limits, tree };
     let both = async {
         tokio::join!(
             session.run(&script, sender, cx.ending.stopped().clone()),
@@ -132,7 +136,7 @@ fn fill_in(parts: &mut Parts, exit: &Exit, told: &Told) {
 
 fn failed_step(steps: &[Step], told: &Told) -> Option<FailedStep> {
     let index = usize::from(told.failed?.0);
-    let (step, said) = (steps.get(index)?, told.diagnostics.get(index)?);
+    let (step, said) = (steps.get(index)?, &told.diagnostics.get(index)?.summary);
     Some(FailedStep {
         name: step.name.clone(),
         cause: said.cause(step.kind),

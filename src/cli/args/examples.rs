@@ -70,7 +70,8 @@ pub(super) const SHOW: &str = "\
 Examples:
   kiln show 01KB0Q6M3V8W2T5XJ4C9ZR7HND
   kiln show 01KB0Q6M3V8W2T5XJ4C9ZR7HND/gcc:14
-  kiln show 01KB0Q6M3V8W2T5XJ4C9ZR7HND/gcc:14 --by-hand | sh";
+  kiln show 01KB0Q6M3V8W2T5XJ4C9ZR7HND/gcc:14 --by-hand | sh
+  kiln show 01KB0Q6M3V8W2T5XJ4C9ZR7HND/gcc:14 --diagnostics --severity error";
 
 pub(super) const LOG: &str = "\
 Examples:

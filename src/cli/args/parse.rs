@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     cli::CliError,
     model::{Outcome, Stream},
-    protocol::BuildState,
+    protocol::{BuildState, SeverityFilter},
 };
 
 /// `NAME=VALUE`.
@@ -39,6 +39,15 @@ pub(super) fn seconds(text: &str) -> Result<u32, String> {
     seconds
         .filter(|seconds| *seconds > 0)
         .ok_or_else(|| "write a time such as 90s, 20m or 1h".to_owned())
+}
+
+/// Which diagnostics.
+pub(super) fn severity(text: &str) -> Result<SeverityFilter, String> {
+    match text {
+        "error" => Ok(SeverityFilter::Error),
+        "warning" => Ok(SeverityFilter::Warning),
+        _ => Err("there are error and warning".to_owned()),
+    }
 }
 
 /// A build's state.

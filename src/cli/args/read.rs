@@ -8,7 +8,7 @@ use super::{examples, parse};
 use crate::{
     cli::{complete, target::Target},
     model::{Outcome, Revision, Stream, ToolchainName},
-    protocol::{BuildFilter, BuildState, MAX_PAGE},
+    protocol::{BuildFilter, BuildState, MAX_PAGE, SeverityFilter},
 };
 
 /// List builds.
@@ -69,6 +69,15 @@ pub struct ShowArgs {
     /// Print the API's JSON
     #[arg(long)]
     pub json: bool,
+    /// Show every error and warning of compilers, linkers and build tools
+    #[arg(long, conflicts_with = "by_hand")]
+    pub diagnostics: bool,
+    /// With --diagnostics: print SARIF 2.1.0, for code hosts and editors
+    #[arg(long, requires = "diagnostics", conflicts_with = "json")]
+    pub sarif: bool,
+    /// With --diagnostics: only these, error or warning
+    #[arg(long, value_name = "WHICH", requires = "diagnostics", value_parser = parse::severity)]
+    pub severity: Option<SeverityFilter>,
 }
 
 /// Print a log.

@@ -3,6 +3,7 @@
 mod artifacts;
 mod build;
 mod cancel;
+mod diagnostics;
 mod exec;
 mod init;
 mod list;

@@ -18,6 +18,9 @@ pub(in crate::cli) async fn show(
     args: &ShowArgs,
     console: &mut Console,
 ) -> Result<(), CliError> {
+    if args.diagnostics {
+        return super::diagnostics::diagnostics(rest, args, console).await;
+    }
     let found = args.target.find(rest).await?;
     if args.json {
         let path = match &found {

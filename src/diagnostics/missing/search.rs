@@ -3,11 +3,13 @@
 use std::collections::VecDeque;
 
 use super::{
-    super::{Diagnostic, DiagnosticKind, record::weight},
+    super::record::{Diagnostic, weight},
     Missing, MissingKind, cmake,
     configure::{self, Check, Module},
-    in_error, is_error, name, sentence,
+    error::{in_error, is_error},
+    name, sentence,
 };
+use crate::model::DiagnosticKind;
 
 /// The most things that are named: after them nobody reads on.
 const MAX_MISSING: usize = 8;
@@ -38,11 +40,6 @@ pub(crate) struct Search {
 }
 
 impl Search {
-    /// Whether a line without a colon can still be a clue.
-    pub(crate) fn can_matter(line: &[u8]) -> bool {
-        line.starts_with(b"checking ") || line.starts_with(b"--   ")
-    }
-
     /// Takes a diagnostic; `command` is CMake's command that failed.
     pub(crate) fn error(&mut self, found: &Diagnostic, command: Option<&str>) {
         if !is_error(found) {
@@ -116,18 +113,19 @@ impl Search {
         }
     }
 
-    /// What is missing, the surest first; nothing if there was no error or it had another reason.
+    /// What is missing, as the errors named it; nothing if the first one had another reason. A tool
+    /// can fail without an error that is known as one, after it said what it misses.
     pub(crate) fn finish(mut self, first: Option<&Diagnostic>) -> Vec<Missing> {
-        let Some(first) = first else { return Vec::new() };
-        let is_configure = first.kind == DiagnosticKind::Configure;
+        let is_configure = first.is_some_and(|one| one.kind == DiagnosticKind::Configure);
         if is_configure && self.named.iter().all(|(weight, _)| *weight < SURE) {
             for one in self.guess() {
                 self.name(SURE, one);
             }
         }
         // An error of a compiler is the reason, not what some script before it did not find.
-        let is_code = matches!(first.kind, DiagnosticKind::Compile | DiagnosticKind::Link);
-        let least = if is_code { weight(first) } else { 0 };
+        let is_code =
+            |one: &&Diagnostic| matches!(one.kind, DiagnosticKind::Compile | DiagnosticKind::Link);
+        let least = first.filter(is_code).map_or(0, weight);
         let most = self.named.iter().map(|(weight, _)| *weight).max().unwrap_or(0);
         self.named.retain(|(weight, _)| *weight >= least.max(most));
         self.named.into_iter().map(|(_, one)| one).collect()
@@ -140,10 +138,8 @@ impl Search {
             // Of several, only pkg-config itself knows which.
             let asked: Vec<Missing> =
                 modules.into_iter().filter(|one| self.required.contains(one)).collect();
-            return match asked.is_empty() && self.required.len() == 1 && !self.unfit {
-                true => std::mem::take(&mut self.required),
-                false => asked,
-            };
+            let is_sure = asked.is_empty() && self.required.len() == 1 && !self.unfit;
+            return if is_sure { std::mem::take(&mut self.required) } else { asked };
         }
         let Some(message) = &self.unnamed else { return Vec::new() };
         // A version that does not fit is another matter: the package is there.

@@ -9,11 +9,17 @@ use super::{
         self, CMakePackage, Header, Library, Macro, PerlModule, PkgConfig, Program, PythonModule,
     },
 };
+use crate::model::Stream;
 
 fn parse(output: &str) -> Diagnostics {
-    let mut parser = Parser::new();
-    parser.feed(output.as_bytes());
-    parser.finish()
+    both("", output)
+}
+
+fn both(stdout: &str, stderr: &str) -> Diagnostics {
+    let mut parser = Parser::default();
+    parser.feed(Stream::Stdout, stdout.as_bytes());
+    parser.feed(Stream::Stderr, stderr.as_bytes());
+    parser.finish().summary
 }
 
 fn check(name: &str, found: &Diagnostics, expected: &[(MissingKind, &str)]) {
@@ -133,17 +139,16 @@ fn single_lines_name_what_they_lack_or_nothing() {
 
 #[test]
 fn a_stream_answers_for_the_other() {
-    let mut stdout = Parser::new();
-    stdout.feed(b"checking for inflate in -lz... no\n");
-    let mut stderr = Parser::new();
-    stderr.feed(b"configure: error: a compression library is needed\n");
-    check("configure", &stderr.finish_with(stdout), &[(Library, "z")]);
-
-    let mut stdout = Parser::new();
-    stdout.feed(b"--   Package 'libfoo', required by 'virtual:world', not found\n");
-    let mut stderr = Parser::new();
-    stderr.feed(b"CMake Error at x.cmake:1 (message):\n  A required package was not found\n\n");
-    check("cmake", &stderr.finish_with(stdout), &[(PkgConfig, "libfoo")]);
+    let found = both(
+        "checking for inflate in -lz... no\n",
+        "configure: error: a compression library is needed\n",
+    );
+    check("configure", &found, &[(Library, "z")]);
+    let found = both(
+        "--   Package 'libfoo', required by 'virtual:world', not found\n",
+        "CMake Error at x.cmake:1 (message):\n  A required package was not found\n\n",
+    );
+    check("cmake", &found, &[(PkgConfig, "libfoo")]);
 }
 
 #[test]

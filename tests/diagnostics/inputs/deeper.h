@@ -1,0 +1,6 @@
+static int deep(void)
+{
+    unsigned big = 3;
+    int small = -1;
+    return big > small;
+}

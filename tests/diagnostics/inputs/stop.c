@@ -1,0 +1,5 @@
+#if !defined WANTED
+#error "WANTED must be defined"
+#endif
+#warning "this is old"
+int x = WANTED;

@@ -1,0 +1,1 @@
+int f(int given) { int never; return 0; }
