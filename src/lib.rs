@@ -8,6 +8,7 @@ pub mod archive;
 pub mod builder;
 pub mod config;
 pub mod diagnostics;
+pub mod pipe;
 pub mod protocol;
 pub mod toolchain;
 
@@ -16,11 +17,13 @@ pub mod auth;
 pub mod logs;
 pub mod queue;
 pub mod store;
+pub mod uploads;
 
 pub mod images;
 pub mod sandbox;
 pub mod sarif;
 pub mod source;
+pub mod worktree;
 
 pub mod agent;
 pub mod api;

@@ -16,6 +16,7 @@ mod repository;
 mod samples;
 mod server;
 mod throughput;
+mod upload;
 
 use std::process::ExitCode;
 
@@ -24,7 +25,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{hand::Hand, report::Report, server::Kiln};
 
-const PARTS: [&str; 5] = ["latency", "throughput", "lines", "memory", "planning"];
+const PARTS: [&str; 6] = ["latency", "throughput", "upload", "lines", "memory", "planning"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -71,6 +72,9 @@ async fn measure(report: &mut Report) -> anyhow::Result<()> {
     }
     if wants("throughput") {
         throughput::measure(&kiln, &hand, report).await.context("the throughput")?;
+    }
+    if wants("upload") {
+        upload::measure(&kiln, report).await.context("sending a working tree")?;
     }
     if wants("memory") {
         memory::measure(&kiln, idle, report).await.context("the server's memory")?;

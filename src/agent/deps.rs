@@ -2,7 +2,10 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use super::ports::{Sources, Toolchains};
+use super::{
+    ports::{Sources, Toolchains},
+    uploads::UploadCache,
+};
 use crate::{
     config::AgentSettings,
     model::{Clock, Limits},
@@ -25,6 +28,8 @@ pub struct Deps {
     pub sandbox: Arc<dyn Sandbox>,
     /// Where commits come from; uploads come from the server.
     pub sources: Arc<dyn Sources>,
+    /// Uploaded trees that were fetched.
+    pub uploads: UploadCache,
     /// What builds can run in.
     pub toolchains: Arc<dyn Toolchains>,
     /// The time.

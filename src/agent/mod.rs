@@ -21,6 +21,7 @@ mod ports;
 mod register;
 mod source_port;
 mod status;
+mod uploads;
 mod verdict;
 
 pub use deps::{Deps, Machine, random_nonce};
@@ -28,3 +29,4 @@ pub use ports::{
     FetchedSource, Inspection, PinnedToolchain, PortError, Received, Sources, Toolchains,
 };
 pub use run::run;
+pub use uploads::UploadCache;

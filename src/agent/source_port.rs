@@ -14,7 +14,7 @@ use crate::{
 
 /// Files of the root that the builder nearly always wants: asked for with the first look, so that
 /// most sources need no second one.
-const USUAL: &[&str] = &[
+pub(super) const USUAL: &[&str] = &[
     RECIPE_FILE,
     "CMakeLists.txt",
     "CMakePresets.json",
@@ -28,6 +28,9 @@ const USUAL: &[&str] = &[
     "Makefile.am",
     "Makefile.in",
 ];
+
+/// The largest recipe, in bytes.
+const MAX_RECIPE: usize = 64 * 1024;
 
 impl From<SourceError> for PortError {
     fn from(error: SourceError) -> Self {
@@ -125,17 +128,32 @@ fn text(path: &[u8]) -> String {
 
 /// The recipe as text: the builder says what is wrong with one that is none.
 fn recipe_file(found: &mut source::Inspection) -> Result<Option<String>, PortError> {
-    let refused = |message: String| PortError { cause: Some(Cause::RecipeInvalid), message };
     if found.too_large.iter().any(|name| name == RECIPE_FILE) {
-        return Err(refused(format!("{RECIPE_FILE} is larger than a recipe may be (64 KiB)")));
+        return Err(recipe_too_large());
     }
-    let Some(bytes) = found.files.remove(RECIPE_FILE) else { return Ok(None) };
+    recipe_text(found.files.remove(RECIPE_FILE))
+}
+
+fn recipe_refused(message: String) -> PortError {
+    PortError { cause: Some(Cause::RecipeInvalid), message }
+}
+
+fn recipe_too_large() -> PortError {
+    recipe_refused(format!("{RECIPE_FILE} is larger than a recipe may be (64 KiB)"))
+}
+
+/// The bytes of a recipe as text, if there are any.
+pub(super) fn recipe_text(bytes: Option<Vec<u8>>) -> Result<Option<String>, PortError> {
+    let Some(bytes) = bytes else { return Ok(None) };
+    if bytes.len() > MAX_RECIPE {
+        return Err(recipe_too_large());
+    }
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Some(text)),
         Err(error) => {
             let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
             let line = before.split(|&byte| byte == b'\n').count();
-            Err(refused(format!("{RECIPE_FILE}, line {line}: this is not UTF-8 text")))
+            Err(recipe_refused(format!("{RECIPE_FILE}, line {line}: this is not UTF-8 text")))
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use axum::{
     Json as Answer, Router,
-    body::Bytes,
+    body::{Body, Bytes},
     extract::{DefaultBodyLimit, Request, State},
-    http::StatusCode,
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
-    routing::{post, put},
+    routing::{get, post, put},
 };
 use futures_util::TryStreamExt as _;
 
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     artifact::ObjectName,
-    model::{Frame, JobId},
+    model::{Frame, JobId, Revision},
     protocol::{
         AppendAnswer, ArtifactPart, ClaimRequest, FinishReport, RegisterAnswer, RegisterRequest,
         RenewAnswer, RenewRequest, StartReport,
@@ -39,6 +39,7 @@ pub(super) fn routes() -> Router<AppState> {
     let attempt = Router::new()
         .route("/renew", post(renew))
         .route("/start", post(start))
+        .route("/source", get(source))
         .route("/log", post(log).layer(DefaultBodyLimit::max(MAX_FRAMES)))
         .route("/artifacts/{part}", put(artifact))
         .route("/finish", post(finish).layer(DefaultBodyLimit::max(MAX_REPORT)));
@@ -97,6 +98,25 @@ async fn start(
 ) -> Result<StatusCode, ApiError> {
     state.queue.start(agent, job, attempt, &report.sandbox).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// The uploaded tree that the attempt builds.
+async fn source(
+    RunsJobs(agent): RunsJobs,
+    State(state): State<AppState>,
+    Path((job, attempt)): Path<(JobId, u32)>,
+) -> Result<Response, ApiError> {
+    state.queue.check_attempt(agent, job, attempt).await?;
+    let view = state.queue.job(job).await?.ok_or_else(|| ApiError::not_found("job", job))?;
+    let Revision::Tree(digest) = view.commit else {
+        return Err(ApiError::invalid("this job builds a commit: fetch it from its repository"));
+    };
+    let object = state.uploads.open(&digest).await?;
+    let headers = [
+        (header::CONTENT_TYPE, "application/gzip".to_owned()),
+        (header::CONTENT_LENGTH, object.meta.bytes.to_string()),
+    ];
+    Ok((headers, Body::from_stream(object.bytes)).into_response())
 }
 
 async fn log(

@@ -17,7 +17,7 @@ use crate::{
     model::{BuildId, CancelReason, Revision},
     protocol::{
         Build, BuildFilter, BuildSource, ErrorEnvelope, GitSource, GitSubmission, Page, Retry,
-        SourceSubmission, SubmitBuild,
+        SourceSubmission, SubmitBuild, UploadSource,
     },
     queue::Submission,
     source::{GitUrl, RefSpec},
@@ -36,8 +36,8 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 
 /// Submit a build
 ///
-/// The ref is resolved to a commit at once, so that every job builds the same one. The answer has
-/// no jobs yet: the plan finds out which there are.
+/// The ref is resolved to a commit at once, so that every job builds the same one; a working tree is
+/// uploaded first. The answer has no jobs yet: the plan finds out which there are.
 #[utoipa::path(post, path = "/api/v1/builds", tag = "builds", request_body = SubmitBuild,
     params(("Idempotency-Key" = Option<String>, Header,
         description = "Sending the same request with the same key again gives the same build.")),
@@ -61,7 +61,8 @@ async fn submit(
     let (source, commit) = match &request.source {
         SourceSubmission::Git(git) => resolve(&state, git).await?,
         SourceSubmission::Upload(upload) => {
-            return Err(ApiError::not_found("upload", &upload.digest));
+            let source = UploadSource { upload: upload.digest.clone(), base: upload.base.clone() };
+            (BuildSource::Upload(source), Revision::Tree(upload.digest.clone()))
         }
     };
     let submission = Submission { principal, request, source, commit, key };

@@ -15,6 +15,7 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use super::{
     ApiError, AppState, artifacts, builds, diagnostics, events, farm, health, job_log, jobs,
+    uploads,
 };
 
 /// Where the description is.
@@ -40,6 +41,7 @@ pub(super) fn described() -> OpenApiRouter<AppState> {
         .merge(jobs::routes())
         .merge(job_log::routes())
         .merge(diagnostics::routes())
+        .merge(uploads::routes())
         .merge(artifacts::routes())
         .merge(farm::routes())
         .merge(events::routes())

@@ -18,6 +18,7 @@ use crate::{
     queue::QueueError,
     source::SourceError,
     store::StoreError,
+    uploads::UploadError,
 };
 
 /// An answer other than what was asked for.
@@ -185,6 +186,23 @@ impl From<AuthError> for ApiError {
             AuthError::Protocol(_) => Self::new(StatusCode::CONFLICT, "protocol", message),
             AuthError::Name => Self::invalid(message),
             AuthError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<UploadError> for ApiError {
+    fn from(error: UploadError) -> Self {
+        let message = error.to_string();
+        match error {
+            UploadError::Refused(_) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "tree_refused", message)
+            }
+            UploadError::TooLarge(_) => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
+            }
+            UploadError::BrokeOff(_) => Self::bad_request(message),
+            UploadError::Artifact(error) => error.into(),
+            UploadError::Store(error) => error.into(),
         }
     }
 }

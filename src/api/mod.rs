@@ -21,6 +21,7 @@ mod principal;
 mod ranged;
 mod router;
 mod state;
+mod uploads;
 
 pub use docs::openapi;
 pub use error::ApiError;

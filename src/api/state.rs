@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     artifact::ArtifactStore, auth::Auth, logs::Logs, protocol::ToolchainView, queue::Queue,
-    source::Sources, store::Store,
+    source::Sources, store::Store, uploads::Uploads,
 };
 
 /// What handlers work with; cheap to clone.
@@ -19,6 +19,8 @@ pub struct AppState {
     pub queue: Queue,
     /// Logs.
     pub logs: Logs,
+    /// Uploaded trees.
+    pub uploads: Uploads,
     /// Artifacts.
     pub artifacts: ArtifactStore,
     /// Who is who.

@@ -11,11 +11,13 @@ pub mod gzip;
 mod http_range;
 mod magic;
 mod manifest;
+pub mod names;
 pub mod pack;
 mod path;
 pub mod range;
 mod repack;
 pub mod tar_reader;
+pub mod tree;
 
 pub use digest::{Digest, DigestError, Hasher};
 pub use filter::{Bounds, FilterError};

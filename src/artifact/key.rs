@@ -1,4 +1,4 @@
-//! The keys of objects: `<revision>/<toolchain>/<job>/<attempt>/<object>`.
+//! The keys of objects: `<revision>/<toolchain>/<job>/<attempt>/<object>`, and where uploads lie.
 //!
 //! Every part is a parsed value, so no name that a user chose ever becomes a path, and the attempt
 //! is in the key, so a late attempt cannot overwrite another's objects.
@@ -7,7 +7,11 @@ use std::{fmt, str::FromStr};
 
 use object_store::path::Path;
 
-use crate::model::{JobId, Revision, ToolchainName};
+use crate::model::{JobId, Revision, ToolchainName, TreeDigest};
+
+/// Where uploaded trees lie; no revision is called so.
+const UPLOADS: &str = "uploads";
+const UPLOAD_END: &str = ".tar.gz";
 
 /// The text is not a key that kiln made.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -35,7 +39,7 @@ impl AttemptKey {
 
     /// The key of one of its objects.
     pub fn object(&self, name: ObjectName) -> Key {
-        Key { attempt: self.clone(), name }
+        Key::Attempt(self.clone(), name)
     }
 }
 
@@ -67,13 +71,23 @@ impl ObjectName {
     }
 }
 
+/// Where an uploaded tree lies: `uploads/<digest>/<object>.tar.gz`. The last part is random, so that
+/// a sweep that removes one object never removes another of the same tree.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct UploadKey {
+    /// The tree's digest.
+    pub digest: TreeDigest,
+    /// 32 hexadecimal digits.
+    pub object: String,
+}
+
 /// The key of an object.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct Key {
-    /// The attempt it belongs to.
-    pub attempt: AttemptKey,
-    /// Which of its objects it is.
-    pub name: ObjectName,
+pub enum Key {
+    /// Of an attempt.
+    Attempt(AttemptKey, ObjectName),
+    /// An uploaded tree.
+    Upload(UploadKey),
 }
 
 impl Key {
@@ -84,8 +98,14 @@ impl Key {
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let AttemptKey { revision, toolchain, job, attempt } = &self.attempt;
-        write!(f, "{revision}/{toolchain}/{job}/{attempt}/{}", self.name.as_str())
+        match self {
+            Self::Attempt(AttemptKey { revision, toolchain, job, attempt }, name) => {
+                write!(f, "{revision}/{toolchain}/{job}/{attempt}/{}", name.as_str())
+            }
+            Self::Upload(UploadKey { digest, object }) => {
+                write!(f, "{UPLOADS}/{digest}/{object}{UPLOAD_END}")
+            }
+        }
     }
 }
 
@@ -93,18 +113,32 @@ impl FromStr for Key {
     type Err = KeyError;
 
     fn from_str(text: &str) -> Result<Self, KeyError> {
-        let parse = || {
-            let mut parts = text.split('/');
-            let mut next = || parts.next();
-            let revision = next()?.parse().ok()?;
-            let toolchain = next()?.parse::<ToolchainName>().ok()?;
-            let (job, attempt) = (next()?.parse().ok()?, next()?.parse().ok()?);
-            let last = next()?;
-            let name = ObjectName::ALL.into_iter().find(|name| name.as_str() == last)?;
-            Some(AttemptKey::new(revision, &toolchain, job, attempt).object(name))
+        let parsed = match text.split_once('/') {
+            Some((UPLOADS, rest)) => upload(rest),
+            _ => attempt(text),
         };
-        parse().filter(|key| key.to_string() == text).ok_or_else(|| error(text))
+        // One object has one key: parsing takes upper case, a key does not.
+        parsed.filter(|key| key.to_string() == text).ok_or_else(|| error(text))
     }
+}
+
+fn attempt(text: &str) -> Option<Key> {
+    let mut parts = text.split('/');
+    let mut next = || parts.next();
+    let revision = next()?.parse().ok()?;
+    let toolchain = next()?.parse::<ToolchainName>().ok()?;
+    let (job, attempt) = (next()?.parse().ok()?, next()?.parse().ok()?);
+    let last = next()?;
+    let name = ObjectName::ALL.into_iter().find(|name| name.as_str() == last)?;
+    Some(AttemptKey::new(revision, &toolchain, job, attempt).object(name))
+}
+
+fn upload(text: &str) -> Option<Key> {
+    let (digest, object) = text.split_once('/')?;
+    let object = object.strip_suffix(UPLOAD_END)?;
+    let is_object = object.len() == 32 && object.bytes().all(|b| b.is_ascii_hexdigit());
+    let digest = digest.parse().ok()?;
+    is_object.then(|| Key::Upload(UploadKey { digest, object: object.to_owned() }))
 }
 
 fn error(text: &str) -> KeyError {
@@ -130,7 +164,18 @@ mod tests {
                 assert_eq!(key.path().as_ref(), key.to_string());
             }
         }
+        let digest = "0123456789abcdef".repeat(4);
+        let object = "0123456789abcdef".repeat(2);
+        let key =
+            Key::Upload(UploadKey { digest: digest.parse().unwrap(), object: object.clone() });
+        assert_eq!(key.to_string().parse(), Ok(key.clone()));
+        assert_eq!(key.path().as_ref(), key.to_string());
         for bad in [
+            format!("uploads/{digest}/{object}"),
+            format!("uploads/{digest}/x/{object}.tar.gz"),
+            format!("uploads/{digest}/{}.tar.gz", &object[1..]),
+            format!("uploads/{}/{object}.tar.gz", digest.to_uppercase()),
+            format!("uploads/../{object}.tar.gz"),
             String::new(),
             format!("{commit}/gcc-14/{job}/2"),
             format!("{commit}/gcc-14/{job}/2/other"),

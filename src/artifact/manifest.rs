@@ -33,20 +33,24 @@ mod tests {
     use super::*;
     use crate::{
         archive::{ManifestHeader, pack::Packer},
-        artifact::store::tests::{key, store},
+        artifact::{
+            Key,
+            store::tests::{key, store},
+        },
     };
 
     #[tokio::test]
     async fn only_a_manifest_that_can_be_true_is_read() {
         let (_folder, store) = store();
         let key = key(1, ObjectName::Manifest);
-        assert_eq!(store.manifest(&key.attempt).await.unwrap(), None);
+        let Key::Attempt(attempt, _) = &key else { panic!("{key}") };
+        assert_eq!(store.manifest(attempt).await.unwrap(), None);
         let header = ManifestHeader {
-            revision: key.attempt.revision.to_string(),
+            revision: attempt.revision.to_string(),
             toolchain: "gcc:14".to_owned(),
             image: "sha256:00".to_owned(),
             compiler: Some("gcc 14.2.0".to_owned()),
-            job: key.attempt.job.to_string(),
+            job: attempt.job.to_string(),
             attempt: 1,
             modified: 0,
         };
@@ -54,11 +58,11 @@ mod tests {
         let mut manifest = Manifest::new(header, packed);
         let json = serde_json::to_vec(&manifest).unwrap();
         store.put_bytes(&key, json.into()).await.unwrap();
-        assert_eq!(store.manifest(&key.attempt).await.unwrap(), Some(manifest.clone()));
+        assert_eq!(store.manifest(attempt).await.unwrap(), Some(manifest.clone()));
         manifest.version = 9;
         for bad in [&b""[..], b"{}", b"[", &serde_json::to_vec(&manifest).unwrap()] {
             store.put_bytes(&key, bytes::Bytes::copy_from_slice(bad)).await.unwrap();
-            let error = store.manifest(&key.attempt).await.unwrap_err();
+            let error = store.manifest(attempt).await.unwrap_err();
             assert!(matches!(error, ArtifactError::Damaged(_)), "{error}");
         }
     }

@@ -11,7 +11,7 @@ mod store;
 mod sweep;
 
 pub use error::ArtifactError;
-pub use key::{AttemptKey, Key, KeyError, ObjectName};
+pub use key::{AttemptKey, Key, KeyError, ObjectName, UploadKey};
 pub use serve::serve_file;
 pub use store::{ArtifactStore, ByteStream, Meta, Object, Stored};
 pub use sweep::Swept;

@@ -29,6 +29,7 @@ mod progress;
 mod render;
 mod run;
 mod screen;
+mod tree;
 mod unpack;
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream::BoxStream};
 use reqwest::{Body, Method, RequestBuilder, StatusCode};
 use serde::Serialize;
 use tokio_util::io::ReaderStream;
@@ -88,6 +90,19 @@ impl AttemptClient {
     /// Says what the attempt runs in.
     pub async fn start(&self, report: &StartReport) -> Result<(), ClientError> {
         self.say("start", report).await
+    }
+
+    /// The uploaded tree that the attempt builds: a gzipped tar, as it comes.
+    pub async fn source(
+        &self,
+    ) -> Result<BoxStream<'static, Result<Bytes, ClientError>>, ClientError> {
+        let get = self.http.request(Method::GET, &format!("{}/source", self.path));
+        let answer = self.http.send(get.timeout(UPLOAD_DEADLINE)).await?;
+        let http = self.http.clone();
+        Ok(answer
+            .bytes_stream()
+            .map(move |piece| piece.map_err(|error| http.unreachable(&error)))
+            .boxed())
     }
 
     /// Appends frames in their wire form; answers how far the log reaches now.

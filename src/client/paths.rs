@@ -4,7 +4,7 @@ use serde::Serialize;
 use url::form_urlencoded::Serializer;
 
 use crate::{
-    model::{BuildId, JobId, Revision, ToolchainName},
+    model::{BuildId, JobId, Revision, ToolchainName, TreeDigest},
     protocol::{BuildFilter, DiagnosticsQuery, LogQuery},
 };
 
@@ -66,6 +66,16 @@ impl Paths {
     /// One file of the newest build of a revision.
     pub fn commit_artifact(revision: &Revision, toolchain: &ToolchainName, path: &str) -> String {
         format!("api/v1/artifacts/{revision}/{toolchain}/{}", encode(path))
+    }
+
+    /// All uploads.
+    pub fn uploads() -> String {
+        "api/v1/uploads".to_owned()
+    }
+
+    /// Keeping an upload longer.
+    pub fn renew_upload(digest: &TreeDigest) -> String {
+        format!("api/v1/uploads/{digest}/renew")
     }
 
     /// The toolchains.

@@ -5,16 +5,18 @@
 
 use std::{io, time::Duration};
 
-use reqwest::{Method, StatusCode, header};
+use bytes::Bytes;
+use futures_util::Stream;
+use reqwest::{Body, Method, StatusCode, header};
 use serde::de::DeserializeOwned;
 
 pub use super::paths::Paths;
 use super::{ClientError, DownloadError, Http, download};
 use crate::{
-    model::{BuildId, JobId, Revision},
+    model::{BuildId, JobId, Revision, TreeDigest},
     protocol::{
         AgentView, Build, BuildFilter, CommitArtifacts, Job, LogQuery, Page, Retry, SubmitBuild,
-        ToolchainView,
+        ToolchainView, Upload,
     },
 };
 
@@ -156,6 +158,26 @@ impl Rest {
         sink: &mut (dyn io::Write + Send),
     ) -> Result<u64, DownloadError> {
         download::download(&self.http, &Paths::artifact(job, path), sink).await
+    }
+
+    /// Keeps an upload longer; none if it is not there.
+    pub async fn renew_upload(&self, digest: &TreeDigest) -> Result<Option<Upload>, ClientError> {
+        let post = self.http.request(Method::POST, &Paths::renew_upload(digest));
+        match self.http.json(post).await {
+            Ok(upload) => Ok(Some(upload)),
+            Err(ClientError::Refused { status: 404, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends a tree: a gzipped tar, as it comes.
+    pub async fn upload(
+        &self,
+        tar: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+    ) -> Result<Upload, ClientError> {
+        let post = self.http.request(Method::POST, &Paths::uploads());
+        let post = post.header("content-type", "application/gzip");
+        self.http.json(post.body(Body::wrap_stream(tar))).await
     }
 
     /// What there is for a revision.

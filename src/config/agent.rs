@@ -27,6 +27,9 @@ pub struct AgentSettings {
     /// Log of one attempt that waits on disk after that, in bytes. Beyond it the build is held up:
     /// no line is ever lost.
     pub log_disk_bytes: u64,
+    /// Uploaded trees that are kept for the next job that builds them, in bytes; the least recently
+    /// used go first. 2 GiB are some hundred trees of usual size.
+    pub uploads_bytes: u64,
     /// How long running jobs may go on after the agent was told to stop, in seconds.
     pub grace_seconds: u32,
     /// How often the agent looks at its images, in seconds.
@@ -45,6 +48,7 @@ impl Default for AgentSettings {
             directory: None,
             log_memory_bytes: 8 << 20,
             log_disk_bytes: 256 << 20,
+            uploads_bytes: 2 << 30,
             grace_seconds: 10,
             status_seconds: 15,
             sweep_seconds: 60,

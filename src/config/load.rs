@@ -13,7 +13,7 @@ use toml::{Table, Value};
 
 use super::{
     AgentSettings, Environment, LimitSettings, SandboxSettings, ServerSettings, SourceSettings,
-    ToolchainSettings, artifacts::ArtifactSettings,
+    ToolchainSettings, UploadSettings, artifacts::ArtifactSettings,
 };
 
 /// All settings.
@@ -32,6 +32,8 @@ pub struct Settings {
     pub artifacts: ArtifactSettings,
     /// The agent.
     pub agent: AgentSettings,
+    /// Uploaded trees.
+    pub uploads: UploadSettings,
     /// Bounds of jobs.
     pub limits: LimitSettings,
 }

@@ -12,6 +12,7 @@ mod sandbox;
 mod server;
 mod source;
 mod toolchains;
+mod uploads;
 
 pub use agent::AgentSettings;
 pub use environment::Environment;
@@ -21,3 +22,4 @@ pub use sandbox::{SandboxSettings, SeccompProfile};
 pub use server::{LogFormat, ServerSettings};
 pub use source::{PrivateAddresses, Scheme, Schemes, SourceSettings};
 pub use toolchains::ToolchainSettings;
+pub use uploads::UploadSettings;

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::setup::{self, Setup};
 use crate::{
-    agent::{self as agents, Deps, Machine, random_nonce},
+    agent::{self as agents, Deps, Machine, UploadCache, random_nonce},
     auth::kept_secret,
     cli::AgentArgs,
     config::SeccompProfile,
@@ -104,7 +104,7 @@ async fn deps(
     };
     let deps = Deps {
         settings: settings.agent.clone(),
-        directory,
+        directory: directory.clone(),
         enrollment,
         machine: Machine {
             name,
@@ -118,6 +118,7 @@ async fn deps(
         },
         sandbox: Arc::new(sandbox.clone()),
         sources: Arc::new(Sources::new(settings.source.clone(), data)?),
+        uploads: UploadCache::new(directory.join("uploads"), settings.agent.uploads_bytes),
         toolchains: Arc::new(images),
         clock,
         nonce: random_nonce,

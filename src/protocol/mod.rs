@@ -39,4 +39,4 @@ pub use log::{LogEvent, LogQuery, LogStreamEnd};
 pub use page::{DEFAULT_PAGE, MAX_PAGE, Page};
 pub use submit::{GitSubmission, SourceSubmission, StepSubmission, SubmitBuild};
 pub use toolchain::{AgentToolchain, ToolchainView};
-pub use upload::{TreeBase, UploadSubmission};
+pub use upload::{TreeBase, Upload, UploadSubmission};

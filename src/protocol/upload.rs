@@ -9,7 +9,25 @@ use utoipa::{
     openapi::{ObjectBuilder, OneOfBuilder, RefOr, Schema, schema::AdditionalProperties},
 };
 
-use crate::model::{CommitId, Timestamp, TreeDigest};
+use crate::model::{CommitId, Revision, Timestamp, TreeDigest};
+
+/// An upload as the API shows it.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Upload {
+    /// The tree's digest: SHA-256 over its sorted entries, whatever order, times, owners and
+    /// compression it was sent with.
+    pub digest: TreeDigest,
+    /// The revision that builds of it have.
+    pub revision: Revision,
+    /// Bytes of its files together.
+    pub bytes: u64,
+    /// Its files and symlinks.
+    pub entries: u64,
+    /// When it was uploaded first.
+    pub created_at: Timestamp,
+    /// Until when it is kept; longer if a build refers to it by then.
+    pub expires_at: Timestamp,
+}
 
 /// An uploaded tree: its digest, or an object with the digest and what the tree was made from.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -5,7 +5,9 @@ use sha2::{Digest, Sha256};
 use super::{Queue, QueueError};
 use crate::{
     model::{BuildId, JobId, Principal, Revision},
-    protocol::{BuildSource, BuildState, EventKind, JobKind, SubmitBuild, Trigger},
+    protocol::{
+        BuildSource, BuildState, EventKind, JobKind, SourceSubmission, SubmitBuild, Trigger,
+    },
     store::{NewBuild, NewJob},
 };
 
@@ -46,6 +48,13 @@ impl Queue {
         }
         if !PRIORITIES.contains(&request.priority) {
             return Err(QueueError::Invalid("priority must be between -100 and 100".to_owned()));
+        }
+        if let SourceSubmission::Upload(upload) = &request.source
+            && let Some(describe) = upload.base.as_ref().and_then(|base| base.describe.as_ref())
+            && (describe.len() > MAX_LABEL_BYTES || describe.contains(char::is_control))
+        {
+            let sentence = format!("describe: at most {MAX_LABEL_BYTES} bytes on one line");
+            return Err(QueueError::Invalid(sentence));
         }
         let long = |text: &str| text.len() > MAX_LABEL_BYTES || text.contains('\0');
         if request.labels.len() > MAX_LABELS
@@ -98,6 +107,12 @@ impl Queue {
             let hash = body_hash(&request);
             let tx = &mut change.tx;
             self.store.insert_idempotency_key(tx, &owner, key, &hash, build.id, now).await?;
+        }
+        if let BuildSource::Upload(upload) = &build.source {
+            // In the transaction that makes the build refer to it: a sweep comes before or after.
+            let tx = &mut change.tx;
+            let there = self.store.upload(tx, &upload.upload, &build.created_by).await?;
+            there.ok_or_else(|| QueueError::not_found("upload", &upload.upload))?;
         }
         let plan = NewJob {
             id: JobId::new(now),

@@ -6,6 +6,7 @@ use std::{
     net::IpAddr,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
@@ -14,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{ListenError, http, lock, sweep};
 use crate::{
     api::{self, AppState},
+    archive::tree::TreeBounds,
     artifact::{ArtifactError, ArtifactStore},
     auth::{Auth, EnrollmentError, enrollment_token},
     config::Settings,
@@ -24,6 +26,7 @@ use crate::{
     source::Sources,
     store::{Store, StoreError},
     toolchain::{Catalogue, UnknownToolchain},
+    uploads::{UploadBounds, Uploads},
 };
 
 /// The names by which this machine reaches itself.
@@ -104,7 +107,16 @@ impl Server {
                 maximum,
             ),
         );
+        let spool = data.join("spool");
+        std::fs::create_dir_all(&spool).map_err(failed)?;
+        let uploads = Uploads::new(
+            (store.clone(), artifacts.clone()),
+            Arc::clone(&clock),
+            upload_bounds(settings),
+            spool,
+        );
         let state = AppState {
+            uploads,
             logs: Logs::new(store.clone(), artifacts.clone(), Arc::clone(&clock)),
             auth: Auth::new(store.clone(), Arc::clone(&clock), &enrollment),
             queue,
@@ -147,10 +159,10 @@ impl Server {
             logs.run(changes, token).await;
             Ok(())
         });
-        let (artifacts, store, token) =
-            (state.artifacts.clone(), state.store.clone(), stop.clone());
+        let kept = (state.artifacts.clone(), state.store.clone(), state.uploads.clone());
+        let token = stop.clone();
         tasks.spawn(async move {
-            sweep::run(artifacts, store, clock, token).await;
+            sweep::run(kept, clock, token).await;
             Ok(())
         });
         let store = state.store.clone();
@@ -169,6 +181,19 @@ impl Server {
         store.close().await;
         drop(lock);
         result
+    }
+}
+
+/// An upload may be as much as a source from git.
+fn upload_bounds(settings: &Settings) -> UploadBounds {
+    UploadBounds {
+        tree: TreeBounds {
+            bytes: settings.source.source_bytes,
+            entries: settings.source.source_entries.into(),
+            depth: settings.source.source_depth,
+        },
+        body_bytes: settings.uploads.body_bytes,
+        kept: Duration::from_secs(u64::from(settings.uploads.kept_hours) * 3600),
     }
 }
 

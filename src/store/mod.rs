@@ -14,6 +14,7 @@ mod frames;
 mod idempotency;
 mod installation;
 mod jobs;
+mod uploads;
 
 pub use agents::AgentRow;
 pub use attempts::{AttemptEnd, AttemptRow, UnsealedLog};
@@ -22,3 +23,4 @@ pub use db::{Store, Tx};
 pub use error::StoreError;
 pub use frames::FrameRow;
 pub use jobs::{JobRow, NewJob};
+pub use uploads::UploadRow;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use kiln::{
     agent::{
         self, Deps, FetchedSource, Inspection, Machine, PinnedToolchain, PortError, Received,
-        Sources, Toolchains,
+        Sources, Toolchains, UploadCache,
     },
     builder::{FileKind, Listing, ToolchainFacts},
     config::AgentSettings,
@@ -209,6 +209,7 @@ impl World {
             },
             sandbox: Arc::new(self.sandbox.clone()),
             sources: Arc::new(setup.tree),
+            uploads: UploadCache::new(self.directory.path().join("uploads"), 1 << 20),
             toolchains: Arc::new(OneToolchain),
             clock: Arc::new(SystemClock),
             nonce: || NONCE.to_owned(),

@@ -8,7 +8,7 @@ use std::{
 };
 
 use kiln::{
-    agent::{self, Deps, Machine},
+    agent::{self, Deps, Machine, UploadCache},
     client::Rest,
     config::{AgentSettings, PrivateAddresses, Settings},
     model::{BuildId, Clock, JobId, ManualClock, StateName, SystemClock, ToolchainName},
@@ -235,6 +235,7 @@ impl Farm {
             },
             sandbox: Arc::new(self.sandbox.clone()),
             sources: Arc::new(self.sources(&data)),
+            uploads: UploadCache::new(data.join("uploads"), 1 << 20),
             toolchains: Arc::new(self.shelf.clone()),
             clock: Arc::clone(&self.clock),
             nonce: || NONCE.to_owned(),

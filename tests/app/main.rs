@@ -32,3 +32,4 @@ mod retry;
 mod strict;
 mod terminal;
 mod texts;
+mod uploads;

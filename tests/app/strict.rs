@@ -9,6 +9,7 @@ use crate::{
     docs::{description, operations},
     farm::{COMMIT, Farm},
     raw::Raw,
+    uploads,
     wire::{Answer, Ask},
 };
 
@@ -27,7 +28,10 @@ async fn routes() -> (Farm, Raw, Vec<Route>) {
     let (build, leg) = agent.leg(&farm, json!({})).await;
     agent.end(&leg, Verdict::Success).await;
     let (build, job) = (build.id.to_string(), leg.job.to_string());
+    let upload = uploads::upload(&farm, uploads::tar(&[("a.c", b"int a;\n")])).await;
+    let digest = upload.digest.to_string();
     let known = [
+        ("{digest}", &*digest),
         ("{build}", &*build),
         ("{job}", &*job),
         ("{commit}", COMMIT),
@@ -53,8 +57,9 @@ impl Route {
         if self.has_body() { ask.json(good_body(&self.path)) } else { ask }
     }
 
+    /// Whether it takes JSON.
     fn has_body(&self) -> bool {
-        !self.operation["requestBody"].is_null()
+        !self.operation["requestBody"]["content"]["application/json"].is_null()
     }
 
     fn is_open(&self) -> bool {
@@ -136,6 +141,7 @@ async fn tokens_open_only_what_they_are_for() {
         ("POST", format!("{attempt}/renew")),
         ("POST", format!("{attempt}/start")),
         ("POST", format!("{attempt}/log")),
+        ("GET", format!("{attempt}/source")),
         ("PUT", format!("{attempt}/artifacts/archive")),
         ("PUT", format!("{attempt}/artifacts/manifest")),
         ("PUT", format!("{attempt}/artifacts/diagnostics")),
@@ -163,11 +169,13 @@ async fn tokens_open_only_what_they_are_for() {
 async fn ids_that_are_none_are_refused() {
     let (farm, _, routes) = routes().await;
     let unknown = "01KB0Q6M3V8W2T5XJ4C9ZR7HND";
+    let no_digest = &*"0".repeat(64);
     let mut checked = 0;
     for route in &routes {
         for (name, missing) in [
             ("{build}", Some(unknown)),
             ("{job}", Some(unknown)),
+            ("{digest}", Some(no_digest)),
             ("{commit}", None),
             ("{toolchain}", None),
         ] {
@@ -328,7 +336,8 @@ async fn methods_and_paths_that_there_are_not_are_refused() {
             }
         }
         let below = Ask::new(&route.method, format!("{}/nothing", route.target));
-        let is_id = ["/api/v1/builds", "/api/v1/artifacts/{commit}"].contains(&&*route.path);
+        let is_id = ["/api/v1/builds", "/api/v1/uploads", "/api/v1/artifacts/{commit}"]
+            .contains(&&*route.path);
         if !route.path.contains("{path}") && !is_id {
             check(&farm, &below, 404, "not_found").await;
         }

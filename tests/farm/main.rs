@@ -21,3 +21,4 @@ mod projects;
 mod scenarios;
 mod sizes;
 mod traps;
+mod trees;

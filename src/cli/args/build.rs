@@ -6,19 +6,23 @@ use clap::Args;
 
 use super::{examples, parse};
 use crate::{
-    cli::{CliError, complete, quote::command, target::Target},
+    cli::{CliError, commands::Place, complete, quote::command, target::Target},
     model::{
         ArtifactRules, CommitId, LimitsRequest, PackageName, QueueName, RefName, ToolchainName,
     },
-    protocol::{GitSubmission, SourceSubmission, StepSubmission, SubmitBuild},
+    protocol::{SourceSubmission, StepSubmission, SubmitBuild},
 };
 
-/// Build a commit of a git repository and follow it.
+/// Build the working tree, or a commit of a git repository, and follow it.
 #[derive(Debug, Args)]
 #[command(after_help = examples::BUILD)]
 pub struct BuildArgs {
-    /// The repository's URL
-    #[arg(help = "The repository's URL, such as https://git.example/project.git")]
+    /// The repository's URL, or a folder
+    #[arg(
+        value_name = "URL|PATH",
+        default_value = ".",
+        help = "The repository's URL, or a folder: the working tree in it is sent as it is"
+    )]
     pub url: String,
     /// Toolchains, such as gcc:14,clang:19; default: what the repository or the server says
     #[arg(short = 't', long = "toolchain", value_name = "NAME", value_delimiter = ',', add = complete::toolchains())]
@@ -114,22 +118,24 @@ impl RetryArgs {
 }
 
 impl BuildArgs {
+    /// The source, as it was typed.
+    pub(in crate::cli) fn place(&self) -> Place<'_> {
+        Place { text: &self.url, reference: self.reference.as_ref(), commit: self.commit.as_ref() }
+    }
+
+    /// Says what is wrong with what was typed, before anything is sent.
+    pub(in crate::cli) fn check(&self) -> Result<(), CliError> {
+        parse::variables(&self.env).map(drop)
+    }
+
     /// What is sent to the server.
-    pub(in crate::cli) fn submission(&self) -> Result<SubmitBuild, CliError> {
-        if !is_remote(&self.url) {
-            return Err(CliError::Usage(format!(
-                "{:?} is not the URL of a git repository: give one such as \
-                 https://git.example/project.git, ssh://host/path or file:///path",
-                self.url
-            )));
-        }
+    pub(in crate::cli) fn submission(
+        &self,
+        source: SourceSubmission,
+    ) -> Result<SubmitBuild, CliError> {
         let env = parse::variables(&self.env)?;
         Ok(SubmitBuild {
-            source: SourceSubmission::Git(GitSubmission {
-                url: self.url.clone(),
-                reference: self.reference.clone(),
-                commit: self.commit.clone(),
-            }),
+            source,
             toolchains: self.toolchains.clone(),
             packages: self.packages.clone(),
             steps: command_step(&self.command),
@@ -167,12 +173,18 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::cli::{Cli, ClientCommand, Command};
+    use crate::cli::{Cli, ClientCommand, Command, commands::Found};
 
     fn submission(line: &[&str]) -> Result<SubmitBuild, CliError> {
         let line = ["kiln", "build"].iter().chain(line);
         match Cli::try_parse_from(line).unwrap().command {
-            Command::Client(ClientCommand::Build(args)) => args.submission(),
+            Command::Client(ClientCommand::Build(args)) => {
+                args.check()?;
+                match args.place().find()? {
+                    Found::Remote(source) => args.submission(source),
+                    Found::Folder(path) => panic!("{} would be sent", path.display()),
+                }
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -213,18 +225,21 @@ mod tests {
     }
 
     #[test]
-    fn local_paths_and_double_variables_are_usage_errors() {
+    fn what_is_no_source_and_double_variables_are_usage_errors() {
         for url in ["git@host:x/y.git", "host:x", "file:///x", "https://x/y"] {
             assert!(submission(&[url]).is_ok(), "{url}");
         }
-        for line in [
-            &["."][..],
-            &["./x"],
-            &["/x/y"],
-            &["x"],
-            &["https://x", "--env", "A=1", "--env", "A=2"],
+        for (line, problem) in [
+            (&["./x"][..], "does not exist"),
+            (&["/x/y"], "does not exist"),
+            (&["x"], "does not exist"),
+            (&["Cargo.toml"], "is no folder"),
+            (&[".", "--ref", "main"], "--ref is for a repository's URL"),
+            (&["--ref", "main"], "--ref is for a repository's URL"),
+            (&["https://x", "--env", "A=1", "--env", "A=2"], "given twice"),
         ] {
-            assert!(matches!(submission(line), Err(CliError::Usage(_))), "{line:?}");
+            let error = submission(line).unwrap_err();
+            assert!(matches!(&error, CliError::Usage(text) if text.contains(problem)), "{error}");
         }
     }
 }

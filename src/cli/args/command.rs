@@ -123,7 +123,6 @@ mod tests {
         ];
         let bad: &[&[&str]] = &[
             &[],
-            &["build"],
             &["build", "https://x/y.git", "--ref", "a..b"],
             &["build", "https://x/y.git", "--commit", "abc"],
             &["build", "https://x/y", "--ref", "main", "--commit", &"0".repeat(40)],

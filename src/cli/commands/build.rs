@@ -28,10 +28,12 @@ pub(in crate::cli) async fn build(
     args: &BuildArgs,
     console: &mut Console,
 ) -> Result<Exit, CliError> {
-    let submission = args.submission()?;
+    args.check()?;
     if let Some(dir) = &args.follow.download {
         download::prepare(dir, &args.toolchains)?;
     }
+    let source = super::source::of(rest, args.place(), console).await?;
+    let submission = args.submission(source)?;
     let key = format!("{:032x}", rand::random::<u128>());
     let build = rest.submit(&submission, &key).await.map_err(|error| explain(error, args))?;
     if args.detach {

@@ -21,4 +21,6 @@ pub(super) use list::{agents, builds, toolchains};
 pub(super) use log::log;
 pub(super) use shell::{completions, man};
 pub(super) use show::show;
+#[cfg(test)]
+pub(super) use source::Found;
 pub(super) use source::Place;

@@ -54,7 +54,8 @@ pub(in crate::cli) fn build(build: &Build, now: Timestamp, out: &mut dyn Write) 
     headline(build, out)?;
     if let Some(info) = &build.commit_info {
         let (subject, author) = (sanitize::text(&info.subject), sanitize::text(&info.author));
-        writeln!(out, "  {} ({author})", cut(&subject, 72))?;
+        let author = if author.is_empty() { author } else { format!(" ({author})") };
+        writeln!(out, "  {}{author}", cut(&subject, 72))?;
     }
     let state = result(build.state.as_str(), build.outcome);
     let time = text::took(Some(build.created_at), build.finished_at, now);

@@ -11,7 +11,6 @@ mod deepen;
 mod dotgit;
 mod index;
 mod inspect;
-mod names;
 mod pack;
 mod refs;
 mod remote;

@@ -8,11 +8,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use git2::{ErrorClass, ErrorCode, ObjectType, Odb, Oid, Repository};
 
-use super::{
-    names,
-    wire::{Failure, FailureKind, Part, TreeBounds, TreeKind, TreeRequest},
-};
-use crate::{model::CommitId, source::error::foreign};
+use super::wire::{Failure, FailureKind, Part, TreeBounds, TreeKind, TreeRequest};
+use crate::{archive::names, model::CommitId, source::error::foreign};
 
 /// The largest tree object that is read, in bytes: 50 000 names of 255 bytes and their ids.
 const MAX_TREE_OBJECT: usize = 16 << 20;

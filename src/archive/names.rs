@@ -8,7 +8,7 @@
 const MAX_NAME: usize = 255;
 
 /// What is wrong with one name of a tree; none if it is fine.
-pub(super) fn problem(name: &[u8]) -> Option<&'static str> {
+pub fn problem(name: &[u8]) -> Option<&'static str> {
     if name.is_empty() {
         return Some("it is empty");
     }
