@@ -19,8 +19,8 @@ fn cmark_with_cmake_and_a_makefile_that_calls_it() {
 }
 
 #[test]
-fn ninja_in_cxx_with_cmake() {
-    check("ninja-build", DEFAULT);
+fn snappy_in_cxx_with_cmake_and_without_its_tests() {
+    check("snappy", DEFAULT);
 }
 
 #[test]

@@ -42,6 +42,8 @@ const OWN: &[(&str, &str)] = &[
     ("cannot find source file", "its build files name what is not there"),
     ("could not find requested file", "its build files name what is not there"),
     ("could not find load file", "its build files name what is not there"),
+    ("download failed", "it fetches something while it is configured"),
+    ("failed to clone", "it fetches something while it is configured"),
     ("in-source build", "it does not want to be built here"),
     ("could not read presets", "its presets cannot be read"),
     ("invalid preset", "its presets cannot be read"),

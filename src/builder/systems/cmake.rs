@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use super::{
     Found, System, Wish,
     kind::{Rank, build_folder, step},
+    lean,
     presets::{self, Presets},
 };
 use crate::{
@@ -17,7 +18,19 @@ use crate::{
 };
 
 pub(super) fn find(folder: Folder<'_>, wish: Wish<'_>) -> Vec<Found> {
-    one(folder, wish).into_iter().collect()
+    let whole = one(folder, wish);
+    let lean = whole.as_ref().filter(|_| !wish.test).and_then(|whole| without_tests(folder, whole));
+    whole.into_iter().chain(lean).collect()
+}
+
+/// The same without what only developers need, where the project lets that be left out.
+fn without_tests(folder: Folder<'_>, whole: &Found) -> Option<Found> {
+    let arguments = lean::arguments(&folder.text("CMakeLists.txt")?)?;
+    let mut steps = whole.steps.clone();
+    steps.first_mut()?.run.push_str(&arguments);
+    let because =
+        "there is a CMakeLists.txt; without its tests, which are not asked for".to_owned();
+    Some(Found { because, steps, env: whole.env.clone(), system: whole.system, rank: whole.rank })
 }
 
 fn one(folder: Folder<'_>, wish: Wish<'_>) -> Option<Found> {

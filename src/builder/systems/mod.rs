@@ -7,6 +7,7 @@ mod capital;
 mod cmake;
 mod configure;
 mod kind;
+mod lean;
 mod make;
 mod makefile;
 mod meson;
