@@ -6,4 +6,5 @@ mod world;
 
 mod ends;
 mod flow;
+mod tries;
 mod trouble;
