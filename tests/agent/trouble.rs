@@ -127,7 +127,9 @@ async fn an_agent_that_cannot_renew_for_a_whole_lease_kills_its_own_build() {
         World::new(|_| Scenario { acts: vec![out("x\n"), Act::hang()], ..Scenario::default() })
             .await;
     let key = world.queue(leg(recipe(), Limits::default()));
-    world.server().until("start", |known| known.attempts.get(&key)?.start.clone().map(drop)).await;
+    let runs =
+        |known: &Known| known.attempts.get(&key)?.text(Stream::Stdout).contains('x').then_some(());
+    world.server().until("output", runs).await;
     world.server().change(|known| known.faults.down = true);
     eventually("the session is gone", || world.sandbox.seen().iter().all(|seen| seen.gone)).await;
     assert!(world.sandbox.seen()[0].stopped);

@@ -91,7 +91,7 @@ const TREES: &[Tree] = &[
     ("dwm", &["config.mk", INCLUDES, "dwm.c"], &[Make], "", ""),
     ("waits for configure", &[INCLUDES, "config.mk.in", "configure.ac", "x.c"], &[Autotools, Make], "", ""),
     ("tig", &["Makefile=-include config.make\nall: tig\n", "configure.ac", AUTOGEN, "x.c"], &[Make, Autotools, Autotools], "", ""),
-    ("tcl", &["unix/configure", "win/configure", "macosx/GNUmakefile", "generic/x.c"], &[Configure], "unix", "cd unix && ./configure"),
+    ("tcl", &["unix/configure", "win/configure", "macosx/GNUmakefile", "generic/x.c"], &[Configure], "unix", "cd unix && sh ./configure"),
     ("raylib", &[CMAKE, "src/Makefile", "src/rcore.c"], &[CMake], "", ""),
     ("GNUmakefile", &["GNUmakefile=x:\n\tcc\n", "makefile", "Makefile", "x.c"], &[Make], "", "there is a GNUmakefile"),
     ("symlinked Makefile", &["@Makefile", "Makefile.linux", "x.c"], &[Make], "", ""),
