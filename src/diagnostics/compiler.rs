@@ -78,7 +78,7 @@ pub(super) fn read(line: &str) -> Option<Line> {
     };
     let is_script = file.is_some_and(|file| {
         let name = file.rsplit('/').next().unwrap_or(file);
-        SCRIPTS.contains(&name) || name.ends_with(".m4")
+        SCRIPTS.contains(&name) || name.rsplit_once('.').is_some_and(|(_, end)| end == "m4")
     });
     let kind = if is_script {
         DiagnosticKind::Configure

@@ -87,6 +87,7 @@ impl Parser {
     }
 
     /// The same for one of so many, which together keep no more than one alone may.
+    #[must_use]
     pub fn one_of(mut self, many: usize) -> Self {
         self.kept.share(many);
         self
@@ -301,25 +302,35 @@ impl Reader {
         self.pending.is_some() || self.quotes > 0 || !self.before.is_empty()
     }
 
-    fn quote(&mut self, line: Option<QuotedLine>) {
-        if self.quotes > 0 && self.quoted.len() < MAX_QUOTED {
-            self.quoted.extend(line);
+    fn quote(&mut self, quoted: Quoted) {
+        if let Quoted::Line(line) = quoted
+            && self.quotes > 0
+            && self.quoted.len() < MAX_QUOTED
+        {
+            self.quoted.push(line);
         }
     }
 }
 
+/// A line of a quotation.
+enum Quoted {
+    /// The code.
+    Line(QuotedLine),
+    /// What points into it: `      |     ^`.
+    Marks,
+}
+
 /// `    2 | int f(void);`: gcc and clang quote the code they complain about, and code can say anything.
-/// The line is none where only marks follow: `      |     ^`.
-fn quoted_source(text: &str) -> Option<Option<QuotedLine>> {
+fn quoted_source(text: &str) -> Option<Quoted> {
     let (number, code) = text.split_once(" |")?;
     let digits = number.trim_start();
     if !number.starts_with(' ') || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    let Ok(line) = digits.parse() else { return Some(None) };
+    let Ok(line) = digits.parse() else { return Some(Quoted::Marks) };
     let mut text = code.strip_prefix(' ').unwrap_or(code).to_owned();
     cut(&mut text);
-    Some(Some(QuotedLine { line, text }))
+    Some(Quoted::Line(QuotedLine { line, text }))
 }
 
 fn cut(text: &mut String) {

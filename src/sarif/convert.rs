@@ -74,7 +74,7 @@ fn provenance(origin: Origin<'_>) -> VersionControl {
 fn result(one: &DiagnosticEntry, rules: &BTreeMap<&str, usize>) -> SarifResult {
     let related = one.related.iter().enumerate().map(|(id, related)| Location {
         id: Some(id),
-        physical_location: related.place.as_ref().map(physical),
+        physical: related.place.as_ref().map(physical),
         message: Some(Message { text: text(&related.message) }),
     });
     SarifResult {
@@ -88,11 +88,7 @@ fn result(one: &DiagnosticEntry, rules: &BTreeMap<&str, usize>) -> SarifResult {
         locations: one
             .place
             .as_ref()
-            .map(|place| Location {
-                id: None,
-                physical_location: Some(physical(place)),
-                message: None,
-            })
+            .map(|place| Location { id: None, physical: Some(physical(place)), message: None })
             .into_iter()
             .collect(),
         related_locations: related.collect(),

@@ -104,8 +104,8 @@ pub(super) struct Message {
 pub(super) struct Location {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) id: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) physical_location: Option<PhysicalLocation>,
+    #[serde(rename = "physicalLocation", skip_serializing_if = "Option::is_none")]
+    pub(super) physical: Option<PhysicalLocation>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) message: Option<Message>,
 }

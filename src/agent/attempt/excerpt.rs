@@ -42,7 +42,7 @@ fn around(bytes: &[u8], line: u32) -> Vec<SourceLine> {
         wanted.map(|(text, line)| SourceLine { line, text: shown(text) }).collect();
     // After the last line's end there is nothing, which is not a line.
     if bytes.ends_with(b"\n") && lines.last().is_some_and(|last| last.text.is_empty()) {
-        let count = bytes.iter().filter(|&&byte| byte == b'\n').count();
+        let count = memchr::memchr_iter(b'\n', bytes).count();
         lines.retain(|one| one.line as usize <= count);
     }
     lines

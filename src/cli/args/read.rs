@@ -59,6 +59,7 @@ impl BuildsArgs {
 /// Show a build or a job.
 #[derive(Debug, Args)]
 #[command(after_help = examples::SHOW)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch that people give")]
 pub struct ShowArgs {
     /// A build, a job, or BUILD/TOOLCHAIN
     #[arg(value_name = "ID", value_parser = Target::parse_id, add = complete::ids())]

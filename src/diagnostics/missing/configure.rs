@@ -12,7 +12,7 @@ pub(super) fn in_error(message: &str) -> Option<Missing> {
     name::checked(MissingKind::PerlModule, module)
 }
 
-/// What PKG_CHECK_MODULES required: `Package requirements (libfoo >= 1.2) were not met`.
+/// What `PKG_CHECK_MODULES` required: `Package requirements (libfoo >= 1.2) were not met`.
 pub(super) fn requirement(message: &str) -> Option<Vec<Missing>> {
     let rest = message.strip_prefix("Package requirements (")?;
     Some(name::modules(rest.split(") were not met").next()?))
@@ -73,17 +73,24 @@ pub(super) struct Check {
     pub word: String,
 }
 
-/// Reads `checking for deflate in -lz... no`: none if it is no such line, an empty check if the
-/// answer was yes.
-pub(super) fn check(line: &str) -> Option<Option<Check>> {
-    if let Some(check) = meson_check(line) {
-        return Some(check);
+/// What a check was answered.
+pub(super) enum Answer {
+    /// It is there, or was no question of that kind.
+    Yes,
+    /// It is not there.
+    No(Check),
+}
+
+/// Reads `checking for deflate in -lz... no`, if the line is of that kind.
+pub(super) fn check(line: &str) -> Option<Answer> {
+    if let Some(answer) = meson_check(line) {
+        return Some(answer);
     }
     let question = line.strip_prefix("checking ")?;
-    let Some((question, answer)) = question.rsplit_once("... ") else { return Some(None) };
+    let Some((question, answer)) = question.rsplit_once("... ") else { return Some(Answer::Yes) };
     let answer = answer.trim_start_matches("(cached) ").trim();
     if !["no", "not found", "missing"].contains(&answer) {
-        return Some(None);
+        return Some(Answer::Yes);
     }
     let question = question.trim_start_matches("for ").trim();
     let word = question.split(' ').next().unwrap_or_default().to_owned();
@@ -91,18 +98,18 @@ pub(super) fn check(line: &str) -> Option<Option<Check>> {
         name::library(library.split(' ').next().unwrap_or(library))
     } else if let Some(library) = question.strip_prefix("-l") {
         name::library(library)
-    } else if word.ends_with(".h") || word.ends_with(".hpp") {
+    } else if name::is_header(&word) {
         name::header(&word)
     } else if question.contains(['<', '>', '=']) {
         name::module(question)
     } else {
         None
     };
-    Some(Some(Check { missing, word }))
+    Some(Answer::No(Check { missing, word }))
 }
 
 /// Meson's checks: `Run-time dependency x found: NO (tried pkgconfig)`, `Program x found: NO`.
-fn meson_check(line: &str) -> Option<Option<Check>> {
+fn meson_check(line: &str) -> Option<Answer> {
     let (question, answer) = line.split_once(" found: ")?;
     let (kind, word) = question.rsplit_once(' ')?;
     let kind = match kind.rsplit(' ').next()? {
@@ -113,7 +120,7 @@ fn meson_check(line: &str) -> Option<Option<Check>> {
     };
     // "NO. Found 1.3 but need: '>= 99'": it is there.
     if !answer.starts_with("NO") || answer.contains("but need") {
-        return Some(None);
+        return Some(Answer::Yes);
     }
-    Some(Some(Check { missing: name::checked(kind, word), word: word.to_owned() }))
+    Some(Answer::No(Check { missing: name::checked(kind, word), word: word.to_owned() }))
 }

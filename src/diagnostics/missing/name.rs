@@ -20,6 +20,11 @@ pub(super) fn header(text: &str) -> Option<Missing> {
     (!one.name.contains("..")).then_some(one)
 }
 
+/// Whether a word is a header by its ending.
+pub(super) fn is_header(word: &str) -> bool {
+    word.rsplit_once('.').is_some_and(|(_, end)| ["h", "hpp"].contains(&end))
+}
+
 /// A library, as it follows `-l`.
 pub(super) fn library(text: &str) -> Option<Missing> {
     let text = text.trim();

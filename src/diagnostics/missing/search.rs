@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::{
     super::record::{Diagnostic, weight},
     Missing, MissingKind, cmake,
-    configure::{self, Check, Module},
+    configure::{self, Answer, Check, Module},
     error::{in_error, is_error},
     name, sentence,
 };
@@ -30,7 +30,7 @@ pub(crate) struct Search {
     modules: Vec<Missing>,
     /// Whether pkg-config had one in a version that does not fit.
     unfit: bool,
-    /// What PKG_CHECK_MODULES asked for when it failed.
+    /// What `PKG_CHECK_MODULES` asked for when it failed.
     required: Vec<Missing>,
     /// The first configure error that named nothing by itself.
     unnamed: Option<String>,
@@ -69,9 +69,9 @@ impl Search {
 
     /// Takes a line that is no diagnostic.
     pub(crate) fn line(&mut self, line: &str) {
-        if let Some(check) = configure::check(line) {
-            self.failed_last = check.is_some();
-            if let Some(check) = check {
+        if let Some(answer) = configure::check(line) {
+            self.failed_last = matches!(answer, Answer::No(_));
+            if let Answer::No(check) = answer {
                 if self.checks.len() == MAX_CHECKS {
                     self.checks.pop_front();
                 }

@@ -40,7 +40,7 @@ pub(super) fn read(sentence: &str) -> Option<Missing> {
     if !sounds_gone(sentence) {
         return None;
     }
-    let header = words(sentence).find(|word| word.ends_with(".h") || word.ends_with(".hpp"));
+    let header = words(sentence).find(|word| name::is_header(word));
     if let Some(header) = header {
         return name::header(header);
     }
