@@ -1,7 +1,7 @@
 //! A followed build on a terminal: one line for each job, with what it does now and what it said
 //! last.
 
-use std::{collections::HashMap, io};
+use std::{collections::HashMap, fmt::Write as _, io};
 
 use unicode_width::UnicodeWidthStr;
 
@@ -194,7 +194,7 @@ fn place(job: &JobSummary) -> String {
         }
     };
     if job.attempt > 1 {
-        words.push_str(&format!(" (attempt {})", job.attempt));
+        let _ = write!(words, " (attempt {})", job.attempt);
     }
     if job.cancel_requested {
         words.push_str(" (to be cancelled)");

@@ -41,7 +41,8 @@ on; Ctrl-C again detaches. Without a terminal, Ctrl-C detaches. A build that is 
 
 pub(super) const RUN: &str = "\
 Examples:
-  kiln run -t gcc:14 --source https://git.example/project.git -- make test
+  kiln run -t gcc:14 -- make test
+  kiln run -t gcc:14 --download out -- 'cc -O2 -o app main.c'
   kiln run -t clang:19 --source https://git.example/project.git -- 'cc --version && ls'
 
 The command's output comes as it is on the two outputs, and its exit status is passed on. Exit codes

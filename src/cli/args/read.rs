@@ -173,7 +173,7 @@ pub enum Shell {
     Fish,
     /// PowerShell.
     #[value(help = None::<&str>, name = "powershell")]
-    PowerShell,
+    Pwsh,
     /// Zsh.
     #[value(help = None::<&str>)]
     Zsh,
@@ -186,7 +186,7 @@ impl Shell {
             Self::Bash => "bash",
             Self::Elvish => "elvish",
             Self::Fish => "fish",
-            Self::PowerShell => "powershell",
+            Self::Pwsh => "powershell",
             Self::Zsh => "zsh",
         }
     }

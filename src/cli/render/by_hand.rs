@@ -3,6 +3,8 @@
 //! Everything that a stranger wrote is one quoted word of the shell, and control characters are
 //! refused: the lines are made to be pasted into a terminal.
 
+use std::fmt::Write as _;
+
 use crate::{
     cli::{CliError, quote::quote, render::label, sanitize},
     protocol::{AttemptView, Build, BuildSource, Job, SandboxView, StepView},
@@ -24,22 +26,24 @@ pub(in crate::cli) fn by_hand(build: &Build, job: &Job) -> Result<String, CliErr
     let epoch = sandbox.environment.get("SOURCE_DATE_EPOCH").map_or("0", String::as_str);
     let mut text = head(job, attempt, sandbox);
     text.push_str(&source(build, job, &folder)?);
-    text.push_str(&format!(
+    let _ = write!(
+        text,
         "tar -C \"$tree\" --mtime={} --owner=0 --group=0 -cf - . |\n  docker run",
         quote(&format!("@{epoch}"))
-    ));
+    );
     for option in &sandbox.options {
-        text.push_str(&format!(" \\\n    {}", word(option)?));
+        let _ = write!(text, " \\\n    {}", word(option)?);
     }
     for (name, value) in &sandbox.environment {
-        text.push_str(&format!(" \\\n    --env={}", word(&format!("{name}={value}"))?));
+        let _ = write!(text, " \\\n    --env={}", word(&format!("{name}={value}"))?);
     }
-    text.push_str(&format!(
+    let _ = write!(
+        text,
         " \\\n    {} timeout -s KILL {} /bin/sh -c {} \\\n  > {folder}.tar\n",
         word(&sandbox.image)?,
         job.limits.wall_seconds,
         quote(&script(&attempt.steps)),
-    ));
+    );
     Ok(text)
 }
 
@@ -88,7 +92,7 @@ fn script(steps: &[StepView]) -> String {
          step() { [ \"$s\" = 0 ] || return 0; /bin/sh -e -c \"$1\" </dev/null; s=$?; }\n"
             .to_owned();
     for (index, step) in steps.iter().enumerate() {
-        script.push_str(&format!("step {}\n", quote(&step.run)));
+        let _ = writeln!(script, "step {}", quote(&step.run));
         let failed = step.exit_code.is_some_and(|code| code != 0);
         if failed && index + 1 < steps.len() {
             script.push_str("s=0\n");

@@ -67,7 +67,8 @@ fn attempt(
     writeln!(out, "\nattempt {}: {state} · {time} · on agent {}", attempt.number, attempt.agent)?;
     // That of the newest is the job's, and was said.
     let is_newest = job.attempts.last().is_some_and(|last| last.number == attempt.number);
-    if !attempt.message.is_empty() && !(is_newest && attempt.message == job.summary.message) {
+    let is_said = is_newest && attempt.message == job.summary.message;
+    if !attempt.message.is_empty() && !is_said {
         writeln!(out, "  {}", sanitize::text(&attempt.message))?;
     }
     if let Some(sandbox) = &attempt.sandbox {
