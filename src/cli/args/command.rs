@@ -55,7 +55,7 @@ pub enum Command {
 /// What a client of the server does.
 #[derive(Debug, Subcommand)]
 pub enum ClientCommand {
-    /// Build a commit of a git repository and follow it
+    /// Build the working tree, or a commit of a git repository, and follow it
     Build(BuildArgs),
     /// Run one command in a sandbox on a source, and pass its exit status on
     Run(RunArgs),
