@@ -14,9 +14,9 @@ use super::{
 /// The most that is fetched only to name a version.
 const MAX_BYTES: u64 = 256 << 20;
 /// The longest that is waited for it.
-const MAX_TIME: Duration = Duration::from_secs(120);
+const MAX_TIME: Duration = Duration::from_mins(2);
 /// Tags that were read so long ago are read again: the legs of a build share one reading.
-const FRESH: Duration = Duration::from_secs(60);
+const FRESH: Duration = Duration::from_mins(1);
 /// Readings that are remembered.
 const MAX_REMEMBERED: usize = 1_000;
 

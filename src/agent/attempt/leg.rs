@@ -216,9 +216,8 @@ async fn report_start(cx: &Context, sandbox: SandboxView) -> Result<(), Trouble>
 fn submodules(recipe: &Recipe) -> Submodules {
     match recipe.submodules {
         Some(true) => Submodules::Fetched,
-        Some(false) => Submodules::LeftOut,
         None if recipe.steps.is_empty() => Submodules::IfPossible,
-        None => Submodules::LeftOut,
+        Some(false) | None => Submodules::LeftOut,
     }
 }
 

@@ -19,7 +19,10 @@ pub(super) fn arguments(text: &str) -> Option<String> {
         }
     }
     names.truncate(MAX_OPTIONS);
-    let arguments: String = names.iter().map(|name| format!(" -D{name}=OFF")).collect();
+    let mut arguments = String::new();
+    for name in &names {
+        arguments.extend([" -D", name, "=OFF"]);
+    }
     (!arguments.is_empty()).then_some(arguments)
 }
 

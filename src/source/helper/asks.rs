@@ -37,7 +37,7 @@ pub(super) fn of_tree(odb: &Odb<'_>, entries: &[Walked]) -> Result<Asks, Failure
         .filter(is_file)
         .filter(|entry| entry.size <= MAX_FILE && may_ask(&entry.path))
         .collect();
-    files.sort_by_key(|entry| entry.path.iter().filter(|&&b| b == b'/').count());
+    files.sort_by_key(|entry| entry.path.split(|&b| b == b'/').count());
     let (mut asks, mut bytes) = (Asks::Head, 0);
     for file in files.into_iter().take(MAX_FILES) {
         bytes += file.size;

@@ -73,7 +73,10 @@ pub(super) fn compose(
     let refs = refs(&shown, &tags, branch.map(|name| (name.as_str(), head)));
     let own = entries.iter().filter(|entry| entry.part == 0);
     let packed = pack.finish();
-    let shallow: String = shown.shallow.iter().map(|id| format!("{id}\n")).collect();
+    let mut shallow = String::new();
+    for id in &shown.shallow {
+        let _ = writeln!(shallow, "{id}");
+    }
     let mut items = vec![
         Item::Folder(""),
         Item::Folder("info/"),
