@@ -41,10 +41,10 @@ pub(super) async fn send(
         let read = tokio::task::spawn_blocking(move || worktree::read(&folder, &BOUNDS, &*reading));
         let tree = read.await.expect("reading a tree does not panic");
         meter.clear();
-        let tree = Arc::new(tree.map_err(usage)?);
+        let tree = Arc::new(tree.map_err(|error| usage(&error))?);
         match upload(rest, &tree, interactive).await {
             Err(Failure::Changed(_)) if tries < TRIES => tries += 1,
-            Err(Failure::Changed(error) | Failure::Tree(error)) => return Err(usage(error)),
+            Err(Failure::Changed(error) | Failure::Tree(error)) => return Err(usage(&error)),
             Err(Failure::Client(error)) => return Err(error.into()),
             Ok(sent) => break (tree, sent),
         }
@@ -119,8 +119,8 @@ async fn upload(rest: &Rest, tree: &Arc<Worktree>, interactive: bool) -> Result<
 }
 
 /// Nothing was sent: what is in the folder has to change.
-fn usage(error: WorktreeError) -> CliError {
-    CliError::Usage(sanitize::text(&error.to_string()).clone())
+fn usage(error: &WorktreeError) -> CliError {
+    CliError::Usage(sanitize::text(&error.to_string()))
 }
 
 /// A bar on a terminal, nothing elsewhere.

@@ -1,6 +1,7 @@
 //! Finds what is to be sent, by name and size only: the bounds hold before anything is read.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, Metadata},
     io,
     os::unix::{
@@ -272,7 +273,7 @@ impl Walk<'_> {
     }
 
     fn check_depth(&self, below: &[u8]) -> Result<(), WorktreeError> {
-        let depth = below.iter().filter(|byte| **byte == b'/').count();
+        let depth = below.split(|byte| *byte == b'/').count() - 1;
         if depth > self.bounds.depth as usize {
             let text = format!("folders are nested deeper than {}", self.bounds.depth);
             return Err(WorktreeError::TooLarge(text));
@@ -282,7 +283,7 @@ impl Walk<'_> {
 
     /// Which folder has most of it: that is what somebody forgot to ignore, as a rule.
     fn largest(&self) -> String {
-        let mut folders: std::collections::BTreeMap<&[u8], (u64, u64)> = Default::default();
+        let mut folders: BTreeMap<&[u8], (u64, u64)> = BTreeMap::new();
         for entry in &self.found.entries {
             let path = entry.path.as_bytes();
             let folder = path.split(|byte| *byte == b'/').next().unwrap_or(path);
