@@ -12,8 +12,8 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::{
-    AgentSettings, Environment, LimitSettings, SandboxSettings, ServerSettings, SourceSettings,
-    ToolchainSettings, UploadSettings, artifacts::ArtifactSettings,
+    AgentSettings, Environment, LimitSettings, PackageSettings, SandboxSettings, ServerSettings,
+    SourceSettings, ToolchainSettings, UploadSettings, artifacts::ArtifactSettings,
 };
 
 /// All settings.
@@ -26,6 +26,8 @@ pub struct Settings {
     pub source: SourceSettings,
     /// Toolchains.
     pub toolchains: ToolchainSettings,
+    /// Packages.
+    pub packages: PackageSettings,
     /// The sandbox.
     pub sandbox: SandboxSettings,
     /// The artifact repository.
@@ -80,6 +82,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ("SERVER_", &["server"]),
     ("SOURCE_", &["source"]),
     ("TOOLCHAINS_", &["toolchains"]),
+    ("PACKAGES_", &["packages"]),
     ("SANDBOX_", &["sandbox"]),
     ("ARTIFACTS_", &["artifacts"]),
     ("AGENT_", &["agent"]),

@@ -51,6 +51,10 @@ impl Images {
         let mut run = Run { images: self, fresh, apt, progress, replaced: Vec::new() };
         let result = run.all(&toolchains).await;
         let replaced = run.replaced;
+        // What was made from a replaced image keeps it from being removed.
+        if !replaced.is_empty() {
+            self.remove_stale_packages().await?;
+        }
         for id in replaced.iter().rev() {
             self.remove_replaced(id).await;
         }
@@ -146,7 +150,7 @@ impl Run<'_> {
     async fn run(&mut self, build: &Build, image: &str) -> Result<(), ImagesError> {
         let progress = &mut *self.progress;
         let mut report = |step| progress(BuildEvent { image: image.to_owned(), step });
-        self.images.build_dockerfile(build, &mut report).await
+        self.images.build_dockerfile(build, &mut report).await.map(|_| ())
     }
 
     /// Asks the compiler for its version and writes it on the image.

@@ -75,7 +75,40 @@ fn line(event: &BuildEvent, verbose: bool) -> Option<String> {
     Some(format!("{:<30} {text}", event.image))
 }
 
+/// The toolchains and, if there are any, the images with packages.
 fn table(list: &[ListedImage], now: Timestamp) -> String {
+    let mut text = aligned(&toolchain_rows(list, now));
+    let packaged = packaged_rows(list, now);
+    if packaged.len() > 1 {
+        text.push('\n');
+        text.push_str(&aligned(&packaged));
+    }
+    text
+}
+
+fn packaged_rows(list: &[ListedImage], now: Timestamp) -> Vec<[String; 6]> {
+    let mut rows =
+        vec![["WITH PACKAGES", "STATE", "SIZE", "USED", "IMAGE ID", "PACKAGES"].map(str::to_owned)];
+    for (toolchain, image) in
+        list.iter().flat_map(|row| row.packaged.iter().map(move |image| (&row.name, image)))
+    {
+        rows.push([
+            toolchain.to_string(),
+            if image.current { "ready" } else { "outdated" }.to_owned(),
+            format!("+{} MB", image.size / 1_000_000),
+            age(now.since(image.used)),
+            short(&image.image_id),
+            image.packages.join(" "),
+        ]);
+    }
+    rows
+}
+
+fn short(image: &str) -> String {
+    image.trim_start_matches("sha256:").chars().take(12).collect()
+}
+
+fn toolchain_rows(list: &[ListedImage], now: Timestamp) -> Vec<[String; 6]> {
     let mut rows =
         vec![["TOOLCHAIN", "STATE", "SIZE", "AGE", "IMAGE ID", "COMPILER"].map(str::to_owned)];
     rows.extend(list.iter().map(|row| {
@@ -87,19 +120,23 @@ fn table(list: &[ListedImage], now: Timestamp) -> String {
                 if present.current { "ready" } else { "outdated" }.to_owned(),
                 format!("{} MB", present.size / 1_000_000),
                 age(now.since(present.created)),
-                present.image_id.trim_start_matches("sha256:").chars().take(12).collect(),
+                short(&present.image_id),
                 present.compiler.clone().unwrap_or_else(|| "?".to_owned()),
             ],
         }
     }));
+    rows
+}
+
+fn aligned(rows: &[[String; 6]]) -> String {
     let mut widths = [0; 6];
-    for row in &rows {
+    for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
     }
     let mut text = String::new();
-    for row in &rows {
+    for row in rows {
         let cells: Vec<String> =
             row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
         text.push_str(cells.join("  ").trim_end());
@@ -120,7 +157,7 @@ fn age(age: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::images::PresentToolchain;
+    use crate::images::{PackagesRow, PresentToolchain};
 
     #[test]
     fn the_table_says_what_is_there_and_how_old() {
@@ -138,6 +175,7 @@ mod tests {
             image: String::new(),
             default: name == "gcc:14",
             present,
+            packaged: Vec::new(),
         };
         let list = [row("gcc:13", None), row("gcc:14", Some(present))];
         assert_eq!(
@@ -145,6 +183,27 @@ mod tests {
             "TOOLCHAIN  STATE   SIZE    AGE  IMAGE ID      COMPILER\n\
              gcc:13     absent  -       -    -             -\n\
              gcc:14 *   ready   920 MB  3 h  0123456789ab  gcc 14.2.0\n"
+        );
+        let with = PackagesRow {
+            image_id: "sha256:fedcba9876543210".to_owned(),
+            toolchain: "gcc:14".to_owned(),
+            packages: vec!["libevent-dev".to_owned(), "zlib1g-dev".to_owned()],
+            base: String::new(),
+            installed: Vec::new(),
+            size: 12_000_000,
+            created: Timestamp::from_millis(0),
+            used: Timestamp::from_millis(0),
+            current: true,
+            tags: Vec::new(),
+            is_complete: true,
+        };
+        let list = [ListedImage { packaged: vec![with], ..row("gcc:14", None) }];
+        assert_eq!(
+            table(&list, Timestamp::from_millis(3 * 3_600_000)),
+            "TOOLCHAIN  STATE   SIZE  AGE  IMAGE ID  COMPILER\n\
+             gcc:14 *   absent  -     -    -         -\n\n\
+             WITH PACKAGES  STATE  SIZE    USED  IMAGE ID      PACKAGES\n\
+             gcc:14         ready  +12 MB  3 h   fedcba987654  libevent-dev zlib1g-dev\n"
         );
     }
 

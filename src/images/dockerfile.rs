@@ -19,6 +19,8 @@ use super::{
 
 /// The lines of a failed build that its error shows.
 const TAIL_LINES: usize = 25;
+/// The longest line that is waited for.
+const MOST_LINE: usize = 8 << 10;
 /// The longest silence of a build: apt gives up on a dead mirror earlier.
 const SILENCE: Duration = Duration::from_mins(10);
 /// What a build writes when the network it has leads nowhere.
@@ -45,12 +47,13 @@ pub(super) struct Build {
 }
 
 impl Images {
-    /// Builds, with a second try on the host's network.
+    /// Builds, with a second try on the host's network; the id of what was built, where the engine
+    /// says it.
     pub(super) async fn build_dockerfile(
         &self,
         build: &Build,
         report: &mut (dyn FnMut(BuildStep) + Send),
-    ) -> Result<(), ImagesError> {
+    ) -> Result<Option<String>, ImagesError> {
         if !build.network {
             return self.build_once(build, "none", report).await;
         }
@@ -83,7 +86,7 @@ impl Images {
             labels,
             ..Build::default()
         };
-        self.build_dockerfile(&build, &mut |_| ()).await
+        self.build_dockerfile(&build, &mut |_| ()).await.map(|_| ())
     }
 
     /// The id behind a reference, if there is one.
@@ -108,7 +111,7 @@ impl Images {
         build: &Build,
         network: &str,
         report: &mut (dyn FnMut(BuildStep) + Send),
-    ) -> Result<(), ImagesError> {
+    ) -> Result<Option<String>, ImagesError> {
         let labels: HashMap<&str, &str> =
             build.labels.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let args: HashMap<&str, &str> =
@@ -127,7 +130,7 @@ impl Images {
             context(build).map_err(|error| ImagesError::engine("pack a context", &error))?;
         let docker = self.docker.clone().with_timeout(STAGE_DEADLINE);
         let mut events = docker.build_image(options, None, Some(body_full(context.into())));
-        let mut tail = VecDeque::new();
+        let (mut tail, mut id, mut begun) = (VecDeque::new(), None, String::new());
         let failed = |problem: String, tail: VecDeque<String>| ImagesError::Build {
             image: build.image.clone(),
             problem,
@@ -137,14 +140,14 @@ impl Images {
         loop {
             let until = deadline.min(tokio::time::Instant::now() + SILENCE);
             let event = match tokio::time::timeout_at(until, events.next()).await {
-                Ok(None) => return Ok(()),
+                Ok(None) => return Ok(id),
                 Ok(Some(Ok(event))) => event,
                 Ok(Some(Err(error))) => return Err(failed(error.to_string(), tail)),
                 Err(_) => return Err(failed("it took too long".to_owned(), tail)),
             };
-            let text = event.stream.unwrap_or_default();
-            for line in text.split(['\n', '\r']).map(str::trim_end).filter(|line| !line.is_empty())
-            {
+            id = event.aux.and_then(|aux| aux.id).or(id);
+            for line in whole_lines(&mut begun, &event.stream.unwrap_or_default()) {
+                let line = line.as_str();
                 if tail.len() == TAIL_LINES {
                     tail.pop_front();
                 }
@@ -153,6 +156,17 @@ impl Images {
             }
         }
     }
+}
+
+/// The lines that are whole with this text; what is left of it waits for the rest. The engine cuts what
+/// a step writes where it likes.
+fn whole_lines(begun: &mut String, text: &str) -> Vec<String> {
+    begun.push_str(text);
+    let end = begun.rfind(['\n', '\r']).map_or(0, |at| at + 1);
+    let end = if begun.len() - end > MOST_LINE { begun.len() } else { end };
+    let whole: String = begun.drain(..end).collect();
+    let lines = whole.split(['\n', '\r']).map(str::trim_end).filter(|line| !line.is_empty());
+    lines.map(str::to_owned).collect()
 }
 
 /// `Step 3/4 : RUN …` begins a step if it can take time, everything else is output.
@@ -190,6 +204,18 @@ mod tests {
         let label = "Step 3/4 : LABEL a=b";
         check(label, BuildStep::Output(label.to_owned()));
         check("Step by step", BuildStep::Output("Step by step".to_owned()));
+    }
+
+    #[test]
+    fn lines_are_whole_however_the_engine_cuts_them() {
+        let mut begun = String::new();
+        let mut all = Vec::new();
+        for text in ["one\ntw", "o", "\n\n10%\r20%\r", "three"] {
+            all.extend(whole_lines(&mut begun, text));
+        }
+        assert_eq!(all, ["one", "two", "10%", "20%"]);
+        assert_eq!(begun, "three");
+        assert_eq!(whole_lines(&mut begun, &"x".repeat(MOST_LINE)).len(), 1);
     }
 
     #[test]

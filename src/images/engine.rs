@@ -1,14 +1,18 @@
 //! The connection to the engine, and what the rest of this module shares.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use bollard::Docker;
 
-use super::{ImagesError, probe::Probed};
+use super::{
+    ImagesError,
+    packages::{PackageImageBounds, PackageIndex, Stock},
+    probe::Probed,
+};
 use crate::{model::ToolchainName, toolchain::Catalogue};
 
 /// How long a call that only looks something up may take.
@@ -24,13 +28,35 @@ pub struct Images {
     /// What was seen in images that are not kiln's own: an id never changes its content, but each
     /// toolchain asks for its own compiler in it.
     pub(super) probed: Arc<Mutex<HashMap<(String, ToolchainName), Probed>>>,
+    /// The package indexes that were read, by release, each with the id of its image.
+    pub(super) indexes: Arc<Mutex<HashMap<String, (String, PackageIndex)>>>,
+    /// The packages that are installed in an image, by its id.
+    pub(super) installed: Arc<Mutex<HashMap<String, Arc<HashSet<String>>>>>,
+    /// The images with packages that are being made or used.
+    pub(super) stock: Arc<Stock>,
+    /// How many of them are kept.
+    pub(super) package_bounds: PackageImageBounds,
 }
 
 impl Images {
     /// Over a connection that is there already.
     pub fn new(docker: Docker, catalogue: Catalogue) -> Self {
-        let probed = Arc::default();
-        Self { docker, catalogue: Arc::new(catalogue), probed }
+        Self {
+            docker,
+            catalogue: Arc::new(catalogue),
+            probed: Arc::default(),
+            indexes: Arc::default(),
+            installed: Arc::default(),
+            stock: Arc::default(),
+            package_bounds: PackageImageBounds::default(),
+        }
+    }
+
+    /// Keeps no more images with packages than this.
+    #[must_use]
+    pub fn with_package_bounds(mut self, bounds: PackageImageBounds) -> Self {
+        self.package_bounds = bounds;
+        self
     }
 
     /// Connects to the engine that `DOCKER_HOST` names, or the local one.

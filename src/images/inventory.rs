@@ -6,7 +6,7 @@ use bollard::{models::ImageSummary, query_parameters::ListImagesOptionsBuilder};
 use serde::Serialize;
 
 use super::{
-    Images, ImagesError,
+    Images, ImagesError, PackagesRow,
     engine::look,
     stage::{COMPILER_LABEL, Origin, RECIPE_LABEL, TOOLCHAIN_LABEL, toolchain_stage},
 };
@@ -45,6 +45,8 @@ pub struct ListedImage {
     pub default: bool,
     /// What is there.
     pub present: Option<PresentToolchain>,
+    /// The images with packages that were made for it, those used last first.
+    pub packaged: Vec<PackagesRow>,
 }
 
 impl Images {
@@ -64,10 +66,11 @@ impl Images {
         Ok(present)
     }
 
-    /// Every toolchain of the catalogue, with what is here; looks into the operator's own images.
+    /// Every toolchain of the catalogue, with what is here, also with packages; looks into the operator's own images.
     pub async fn list(&self) -> Result<Vec<ListedImage>, ImagesError> {
         let mut present: HashMap<ToolchainName, PresentToolchain> =
             self.present().await?.into_iter().map(|row| (row.name.clone(), row)).collect();
+        let packaged = self.packaged().await?;
         let mut list = Vec::new();
         for toolchain in self.catalogue.iter() {
             let mut row = present.remove(&toolchain.name);
@@ -81,6 +84,11 @@ impl Images {
                 image: toolchain.image(),
                 default: self.catalogue.defaults().contains(&toolchain.name),
                 present: row,
+                packaged: packaged
+                    .iter()
+                    .filter(|image| image.toolchain == toolchain.name.as_str())
+                    .cloned()
+                    .collect(),
             });
         }
         Ok(list)

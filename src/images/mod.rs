@@ -13,6 +13,7 @@ mod engine;
 mod error;
 mod host;
 mod inventory;
+mod packages;
 mod probe;
 mod progress;
 mod resolve;
@@ -23,5 +24,9 @@ pub use command::{BuildCommand, build_command, list_command};
 pub use engine::Images;
 pub use error::ImagesError;
 pub use inventory::{ListedImage, PresentToolchain};
+pub use packages::{
+    ImageInUse, Lacking, Lacks, Made, PackageImageBounds, PackagedImage, PackagesError,
+    PackagesRow, Wanted,
+};
 pub use progress::{BuildEvent, BuildStep};
 pub use resolve::PinnedImage;

@@ -37,6 +37,19 @@ command -v "${CC%% *}" >/dev/null 2>&1 || echo "missing ${CC%% *} (the compiler)
 echo "compiler $($CC --version 2>/dev/null | head -n 1)"
 "#;
 
+/// A script that is to look into an image.
+#[derive(Clone, Debug)]
+pub(super) struct Look<'a> {
+    /// The image's id.
+    pub(super) image: &'a str,
+    /// What is looked for, to tell the container by.
+    pub(super) of: &'a str,
+    /// The script's environment.
+    pub(super) env: Vec<String>,
+    /// The script.
+    pub(super) script: &'a str,
+}
+
 /// What was seen in an image.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Probed {
@@ -65,19 +78,16 @@ impl Images {
         id: &str,
         toolchain: &Toolchain,
     ) -> Result<Probed, ImagesError> {
-        let images = self.clone();
-        let body = body(id, toolchain);
+        let env = toolchain.env.iter().map(|(name, value)| format!("{name}={value}"));
+        let env = ["CC=cc".to_owned()].into_iter().chain(env).collect();
+        let look = Look { image: id, of: toolchain.name.as_str(), env, script: SCRIPT };
         let unfit = |problem: String| ImagesError::Unfit {
             name: toolchain.name.clone(),
             image: toolchain.image(),
             problem,
         };
-        // A task of its own: the container is removed even if nobody waits for the answer.
-        let probing = tokio::spawn(async move { images.run_probe(body).await });
-        let output =
-            probing.await.map_err(|error| ImagesError::engine("probe an image", &error))?;
-        match output {
-            Ok(text) => Ok(read(&text)),
+        match self.look_into(look, MOST_OUTPUT).await {
+            Ok(answer) => Ok(read(&String::from_utf8_lossy(&answer))),
             // An image without a shell fails to start; the engine's words say so.
             Err(ImagesError::Engine { doing, problem }) if doing == START => {
                 Err(unfit(format!("it cannot run sh: {problem}")))
@@ -86,12 +96,28 @@ impl Images {
         }
     }
 
-    async fn run_probe(&self, body: ContainerCreateBody) -> Result<String, ImagesError> {
+    /// What a script says in an image, without network or rights; at most about `most` bytes of it.
+    pub(super) async fn look_into(
+        &self,
+        look: Look<'_>,
+        most: usize,
+    ) -> Result<Vec<u8>, ImagesError> {
+        let (images, body) = (self.clone(), body(look));
+        // A task of its own: the container is removed even if nobody waits for the answer.
+        let looking = tokio::spawn(async move { images.run_probe(body, most).await });
+        looking.await.map_err(|error| ImagesError::engine("look into an image", &error))?
+    }
+
+    async fn run_probe(
+        &self,
+        body: ContainerCreateBody,
+        most: usize,
+    ) -> Result<Vec<u8>, ImagesError> {
         let doing = "create a container to look into an image";
         let created =
             look(doing, self.docker.create_container(None::<CreateContainerOptions>, body)).await?;
         let id = created.ok_or_else(|| ImagesError::engine(doing, "the image is gone"))?.id;
-        let answer = tokio::time::timeout(DEADLINE, self.ask(&id)).await;
+        let answer = tokio::time::timeout(DEADLINE, self.ask(&id, most)).await;
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
         let removed =
             look("remove a container", self.docker.remove_container(&id, Some(options))).await;
@@ -100,7 +126,7 @@ impl Images {
         removed.map(|_| answer)
     }
 
-    async fn ask(&self, id: &str) -> Result<String, ImagesError> {
+    async fn ask(&self, id: &str, most: usize) -> Result<Vec<u8>, ImagesError> {
         let attach = AttachContainerOptionsBuilder::new().stdout(true).stream(true).build();
         let mut attached = look("attach", self.docker.attach_container(id, Some(attach)))
             .await?
@@ -109,28 +135,26 @@ impl Images {
         let mut text = Vec::new();
         while let Some(frame) = attached.output.next().await {
             match frame.map_err(|error| ImagesError::engine("read from a container", &error))? {
-                LogOutput::StdOut { message } if text.len() < MOST_OUTPUT => {
+                LogOutput::StdOut { message } if text.len() < most => {
                     text.extend_from_slice(&message);
                 }
                 _ => {}
             }
         }
-        Ok(String::from_utf8_lossy(&text).into_owned())
+        Ok(text)
     }
 }
 
 const START: &str = "start a container to look into an image";
 
-fn body(id: &str, toolchain: &Toolchain) -> ContainerCreateBody {
-    let env = ["CC=cc".to_owned(), "LD_PRELOAD=".to_owned(), "ENV=".to_owned()];
-    let env =
-        env.into_iter().chain(toolchain.env.iter().map(|(name, value)| format!("{name}={value}")));
+fn body(look: Look<'_>) -> ContainerCreateBody {
+    let env = ["LD_PRELOAD=", "ENV="].map(str::to_owned).into_iter().chain(look.env);
     ContainerCreateBody {
-        image: Some(id.to_owned()),
+        image: Some(look.image.to_owned()),
         // So that one that a crash left behind can be told from others.
-        labels: Some(HashMap::from([(PROBE_LABEL.to_owned(), toolchain.name.to_string())])),
+        labels: Some(HashMap::from([(PROBE_LABEL.to_owned(), look.of.to_owned())])),
         entrypoint: Some(Vec::new()),
-        cmd: Some(["sh", "-c", SCRIPT].map(str::to_owned).to_vec()),
+        cmd: Some(["sh", "-c", look.script].map(str::to_owned).to_vec()),
         env: Some(env.collect()),
         user: Some("10240:10240".to_owned()),
         working_dir: Some("/".to_owned()),

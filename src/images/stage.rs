@@ -184,7 +184,7 @@ impl Stage {
 }
 
 /// SHA-256 over the parts, each with its length before it, so that no two lists are alike.
-fn digest(parts: &[&str]) -> String {
+pub(super) fn digest(parts: &[&str]) -> String {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update((part.len() as u64).to_be_bytes());

@@ -11,7 +11,7 @@ use crate::{
     auth::kept_secret,
     cli::AgentArgs,
     config::SeccompProfile,
-    images::Images,
+    images::{Images, PackageImageBounds},
     model::{Clock, SystemClock},
     sandbox::{DockerSandbox, Engine, Identity},
     source::Sources,
@@ -92,7 +92,11 @@ async fn deps(
         .with_context(|| format!("the agent's directory {}", directory.display()))?;
     let engine = Engine::connect(&settings.sandbox).await?;
     let catalogue = Catalogue::builtin().with_custom(settings.toolchains.images.clone());
-    let images = Images::new(engine.docker().clone(), catalogue);
+    let images =
+        Images::new(engine.docker().clone(), catalogue).with_package_bounds(PackageImageBounds {
+            images: usize::try_from(settings.packages.images).unwrap_or(usize::MAX),
+            bytes: settings.packages.image_bytes,
+        });
     let holder = images.holder().await?;
     let facts = engine.facts().clone();
     let name = settings.agent.name.clone().unwrap_or_else(host_name);

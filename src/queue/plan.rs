@@ -64,6 +64,9 @@ impl Queue {
             Recipe { toolchains: Vec::new(), ..submission.clone() } == Recipe::default();
         let recipe = file.overridden_by(submission);
         recipe.validate().map_err(|error| error.to_string())?;
+        if let Some(sentence) = settings.packages.refusal(&recipe.packages) {
+            return Err(sentence);
+        }
         if let (true, Some(sentence)) = (recipe.steps.is_empty(), &report.no_choice) {
             return Err(sentence.clone());
         }

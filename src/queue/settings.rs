@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use crate::model::{Limits, ToolchainName, nearest};
+use crate::{
+    config::AllowedPackages,
+    model::{Limits, ToolchainName, nearest},
+};
 
 /// How long an agent keeps a job without being heard of: three missed renewals.
 const LEASE: Duration = Duration::from_secs(30);
@@ -31,6 +34,8 @@ pub struct QueueSettings {
     pub toolchains: BTreeSet<ToolchainName>,
     /// What is built with when nobody says.
     pub default_toolchains: Vec<ToolchainName>,
+    /// The packages that builds may ask for.
+    pub packages: AllowedPackages,
     /// A job's bounds when nobody says.
     pub limits: Limits,
     /// The most that may be asked for.
@@ -38,7 +43,7 @@ pub struct QueueSettings {
 }
 
 impl QueueSettings {
-    /// The usual times, with these toolchains and bounds.
+    /// The usual times, with these toolchains and bounds, and all packages.
     pub fn new(
         toolchains: BTreeSet<ToolchainName>,
         default_toolchains: Vec<ToolchainName>,
@@ -52,6 +57,7 @@ impl QueueSettings {
             online: ONLINE,
             toolchains,
             default_toolchains,
+            packages: AllowedPackages::All,
             limits,
             limits_maximum,
         }

@@ -42,6 +42,9 @@ impl Queue {
         if let Some(sentence) = self.settings.unknown_toolchain(&request.toolchains) {
             return Err(QueueError::Invalid(sentence));
         }
+        if let Some(sentence) = self.settings.packages.refusal(&request.packages) {
+            return Err(QueueError::Invalid(sentence));
+        }
         if request.queue.as_str() != "default" {
             let sentence = format!("there is no queue {}; there is: default", request.queue);
             return Err(QueueError::Invalid(sentence));

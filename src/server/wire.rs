@@ -100,12 +100,15 @@ impl Server {
         let queue = Queue::new(
             store.clone(),
             Arc::clone(&clock),
-            QueueSettings::new(
-                catalogue.names().cloned().collect(),
-                catalogue.defaults().to_vec(),
-                limits,
-                maximum,
-            ),
+            QueueSettings {
+                packages: settings.packages.allow.clone(),
+                ..QueueSettings::new(
+                    catalogue.names().cloned().collect(),
+                    catalogue.defaults().to_vec(),
+                    limits,
+                    maximum,
+                )
+            },
         );
         let spool = data.join("spool");
         std::fs::create_dir_all(&spool).map_err(failed)?;

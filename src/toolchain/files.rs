@@ -19,6 +19,7 @@ embedded!(
     "tools.Dockerfile",
     "index.Dockerfile",
     "package-index.sh",
+    "install-packages.sh",
     "gcc.Dockerfile",
     "clang.Dockerfile",
     "mingw64.Dockerfile",

@@ -53,7 +53,38 @@ pub struct Recipe {
     pub args: BTreeMap<String, String>,
 }
 
+/// What the libraries of a package must be for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PackageTarget {
+    /// The machine itself.
+    Native,
+    /// Linux on another processor, by Debian's name for it.
+    Architecture(&'static str),
+    /// Windows.
+    Windows,
+    /// musl, for which Debian has no libraries.
+    Musl,
+}
+
 impl Toolchain {
+    /// What the libraries of packages must be for.
+    pub fn package_target(&self) -> PackageTarget {
+        match self.target.as_str() {
+            "aarch64-linux-gnu" => PackageTarget::Architecture("arm64"),
+            target if target.ends_with("-mingw32") => PackageTarget::Windows,
+            target if target.ends_with("-musl") => PackageTarget::Musl,
+            _ => PackageTarget::Native,
+        }
+    }
+
+    /// The Debian release its packages are from, where kiln made its image.
+    pub fn release(&self) -> Option<&str> {
+        match &self.source {
+            ImageSource::Recipe(recipe) => Some(&recipe.release),
+            ImageSource::Reference(_) => None,
+        }
+    }
+
     /// The reference under which the engine has its image.
     pub fn image(&self) -> String {
         match &self.source {

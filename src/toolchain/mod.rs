@@ -10,4 +10,4 @@ mod kind;
 
 pub use catalogue::{Catalogue, CatalogueError, UnknownToolchain};
 pub use files::file;
-pub use kind::{ImageSource, Recipe, Toolchain};
+pub use kind::{ImageSource, PackageTarget, Recipe, Toolchain};

@@ -5,6 +5,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
+mod packages;
+
 use std::collections::HashMap;
 
 use bollard::{
@@ -97,7 +99,7 @@ async fn the_default_set_is_built_once_and_labeled_with_what_it_was_made_from() 
 
     let mut steps = Vec::new();
     images.build(&defaults, false, &mut |event| steps.push(event.step)).await.unwrap();
-    assert_eq!(steps, vec![BuildStep::Current; 6], "root, base, tools and three toolchains");
+    assert_eq!(steps, vec![BuildStep::Current; 7], "root, base, tools, index and three toolchains");
     assert_eq!(present().await, before, "nothing was made again");
 
     for (toolchain, version) in
@@ -122,7 +124,7 @@ async fn the_commands_print_what_happens_and_what_there_is() {
     let mut out = Vec::new();
     build_command(&images, &command, &mut out).await.unwrap();
     let text = String::from_utf8(out).unwrap();
-    assert!(text.lines().count() == 4 && text.contains("up to date"), "{text}");
+    assert!(text.lines().count() == 5 && text.contains("up to date"), "{text}");
 
     let mut out = Vec::new();
     list_command(&images, true, Timestamp::from_millis(0), &mut out).await.unwrap();
@@ -181,6 +183,12 @@ int main() { std::cout << "C++ works" << std::endl; }
 END
         $CC -pthread a.c $(pkg-config --libs zlib) -o a; ./a >/dev/null; echo C works
         $CXX b.cpp -o b; ./b
+        for library in libstdc++ libc++; do
+          case $CXX in
+            clang++) $CXX -stdlib=$library b.cpp -o c; ./c >/dev/null; ldd c | grep -q $library.so ;;
+          esac
+        done
+        ldd b | grep -q libstdc++.so
         $CC -fsanitize=address,undefined -pthread a.c -lz -o s; ./s >/dev/null; echo sanitizers work
         $CC -flto -c a.c -o lto.o; $AR rcs liblto.a lto.o; $RANLIB liblto.a
         $NM liblto.a | grep -q main; echo archives of LTO objects work
@@ -218,7 +226,7 @@ int main(void) { puts("hello"); return 0; }' > a.c
         echo 'cmake_minimum_required(VERSION 3.13)
 project(p C)
 add_executable(a a.c)
-find_path(Z uv.h)
+find_library(Z uv)
 message(STATUS "found ${Z}")' > CMakeLists.txt
         $CC a.c -o env; cc a.c -o plain
         cmake -S . -B b > said; cmake --build b >/dev/null
