@@ -10,6 +10,7 @@ mod hand;
 mod latency;
 mod lines;
 mod memory;
+mod packages;
 mod planning;
 mod report;
 mod repository;
@@ -25,7 +26,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{hand::Hand, report::Report, server::Kiln};
 
-const PARTS: [&str; 6] = ["latency", "throughput", "upload", "lines", "memory", "planning"];
+const PARTS: [&str; 7] =
+    ["latency", "throughput", "upload", "lines", "memory", "planning", "packages"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -75,6 +77,9 @@ async fn measure(report: &mut Report) -> anyhow::Result<()> {
     }
     if wants("upload") {
         upload::measure(&kiln, report).await.context("sending a working tree")?;
+    }
+    if wants("packages") {
+        packages::measure(&kiln, report).await.context("a job with packages")?;
     }
     if wants("memory") {
         memory::measure(&kiln, idle, report).await.context("the server's memory")?;

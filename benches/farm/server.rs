@@ -115,9 +115,19 @@ impl Kiln {
         repository: &Repository,
         script: &str,
     ) -> anyhow::Result<Build> {
+        self.submit_with(repository, script, &[]).await
+    }
+
+    async fn submit_with(
+        &self,
+        repository: &Repository,
+        script: &str,
+        packages: &[&str],
+    ) -> anyhow::Result<Build> {
         let submission = json!({
             "source": {"git": {"url": repository.url()}},
             "toolchains": [TOOLCHAIN],
+            "packages": packages,
             "steps": [{"name": "compile", "run": script}],
         });
         let submission: SubmitBuild = serde_json::from_value(submission)?;
@@ -131,8 +141,18 @@ impl Kiln {
         repository: &Repository,
         script: &str,
     ) -> anyhow::Result<Built> {
+        self.build_with(repository, script, &[]).await
+    }
+
+    /// The same with packages.
+    pub(crate) async fn build_with(
+        &self,
+        repository: &Repository,
+        script: &str,
+        packages: &[&str],
+    ) -> anyhow::Result<Built> {
         let began = Instant::now();
-        let build = self.submit(repository, script).await?;
+        let build = self.submit_with(repository, script, packages).await?;
         let answered = began.elapsed();
         let mut watch = BuildWatch::new(self.rest.clone(), build.id, CancellationToken::new());
         let mut last = build;

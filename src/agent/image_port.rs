@@ -2,11 +2,11 @@
 
 use async_trait::async_trait;
 
-use super::ports::{PinnedToolchain, PortError, Toolchains};
+use super::ports::{PinnedToolchain, PortError, Toolchains, WithPackages};
 use crate::{
     builder::ToolchainFacts,
-    images::{Images, ImagesError},
-    model::{Cause, ToolchainName},
+    images::{Images, ImagesError, Lacking, PackagesError, PinnedImage},
+    model::{Cause, PackageName, ToolchainName},
     protocol::PresentToolchain,
     toolchain::Toolchain,
 };
@@ -17,6 +17,13 @@ impl From<ImagesError> for PortError {
             ImagesError::NoEngine(_) | ImagesError::Engine { .. } => Cause::Engine,
             _ => Cause::Image,
         };
+        Self { cause: Some(cause), message: error.to_string() }
+    }
+}
+
+impl From<PackagesError> for PortError {
+    fn from(error: PackagesError) -> Self {
+        let cause = if error.is_transient() { Cause::Image } else { Cause::RecipeInvalid };
         Self { cause: Some(cause), message: error.to_string() }
     }
 }
@@ -42,6 +49,36 @@ impl Toolchains for Images {
             compiler: pinned.compiler,
             facts: facts(pinned.toolchain),
         })
+    }
+
+    async fn with_packages(
+        &self,
+        pinned: &PinnedToolchain,
+        (name, packages): (&ToolchainName, &[PackageName]),
+    ) -> Result<WithPackages, PortError> {
+        let toolchain = self.catalogue().require(name).map_err(ImagesError::from)?.clone();
+        let base = PinnedImage {
+            id: pinned.image.clone(),
+            recipe: pinned.recipe_digest.clone(),
+            compiler: pinned.compiler.clone(),
+            toolchain,
+        };
+        let image = Images::with_packages(self, &base, packages).await?;
+        Ok(WithPackages {
+            pinned: PinnedToolchain {
+                image: image.id,
+                recipe_digest: image.recipe,
+                compiler: image.compiler,
+                facts: pinned.facts.clone(),
+            },
+            installed: image.installed,
+            made: image.made,
+            in_use: Some(image.in_use),
+        })
+    }
+
+    async fn lacks(&self, lacking: &Lacking<'_>) -> Result<String, PortError> {
+        Ok(Images::lacks(self, lacking).await?.sentence)
     }
 }
 

@@ -27,6 +27,7 @@ mod verdict;
 pub use deps::{Deps, Machine, random_nonce};
 pub use ports::{
     FetchedSource, Inspection, PinnedToolchain, PortError, Received, Sources, Toolchains,
+    WithPackages,
 };
 pub use run::run;
 pub use uploads::UploadCache;

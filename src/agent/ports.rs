@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     builder::{Listing, ToolchainFacts},
-    model::{Cause, CommitInfo, ToolchainName},
+    images::{ImageInUse, Lacking, Made},
+    model::{Cause, CommitInfo, PackageName, ToolchainName},
     protocol::{ClaimedGit, PresentToolchain},
     sandbox::{ByteStream, ImageId},
     source::Submodules,
@@ -98,6 +99,29 @@ pub trait Toolchains: Send + Sync + fmt::Debug {
 
     /// What a name stands for now, pinned.
     async fn resolve(&self, name: &ToolchainName) -> Result<PinnedToolchain, PortError>;
+
+    /// The same with these packages; made first if need be, unless this is dropped.
+    async fn with_packages(
+        &self,
+        pinned: &PinnedToolchain,
+        (name, packages): (&ToolchainName, &[PackageName]),
+    ) -> Result<WithPackages, PortError>;
+
+    /// What to say to somebody whose build lacks something.
+    async fn lacks(&self, lacking: &Lacking<'_>) -> Result<String, PortError>;
+}
+
+/// A toolchain with packages, pinned for one attempt.
+#[derive(Debug)]
+pub struct WithPackages {
+    /// The toolchain.
+    pub pinned: PinnedToolchain,
+    /// Name and version of everything that was installed.
+    pub installed: Vec<String>,
+    /// How its image came to be there.
+    pub made: Made,
+    /// Keeps the image from being removed.
+    pub in_use: Option<ImageInUse>,
 }
 
 /// A toolchain, pinned for one attempt.

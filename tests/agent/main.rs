@@ -6,5 +6,6 @@ mod world;
 
 mod ends;
 mod flow;
+mod packages;
 mod tries;
 mod trouble;

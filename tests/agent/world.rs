@@ -7,13 +7,14 @@ use bytes::Bytes;
 use kiln::{
     agent::{
         self, Deps, FetchedSource, Inspection, Machine, PinnedToolchain, PortError, Received,
-        Sources, Toolchains, UploadCache,
+        Sources, Toolchains, UploadCache, WithPackages,
     },
     builder::{FileKind, Listing, ToolchainFacts},
     config::AgentSettings,
+    images::{Lacking, Made},
     model::{
-        BuildId, Cause, Clock, CommitInfo, JobId, Limits, Recipe, Step, StepKind, Stream,
-        SystemClock, Timestamp, ToolchainName,
+        BuildId, Cause, Clock, CommitInfo, JobId, Limits, PackageName, Recipe, Step, StepKind,
+        Stream, SystemClock, Timestamp, ToolchainName,
     },
     protocol::{Claimed, ClaimedGit, ClaimedSource, PresentToolchain, Work},
     sandbox::{Act, ByteStream, ImageId, Scenario, ScriptedSandbox, SessionSpec},
@@ -142,6 +143,29 @@ impl Toolchains for OneToolchain {
             compiler: "gcc 14.2.0".into(),
             facts: ToolchainFacts { cc: "gcc".into(), ..ToolchainFacts::default() },
         })
+    }
+
+    async fn with_packages(
+        &self,
+        pinned: &PinnedToolchain,
+        (_, packages): (&ToolchainName, &[PackageName]),
+    ) -> Result<WithPackages, PortError> {
+        if let Some(package) = packages.iter().find(|it| it.as_str().starts_with("libnosuch")) {
+            let message = format!("there is no package {package} in Debian trixie");
+            return Err(PortError { cause: Some(Cause::RecipeInvalid), message });
+        }
+        let image = ImageId("sha256:fedcba0987654321".into());
+        Ok(WithPackages {
+            pinned: PinnedToolchain { image, ..pinned.clone() },
+            installed: packages.iter().map(|package| format!("{package} 1.0")).collect(),
+            made: Made::Now(Duration::from_millis(1_500)),
+            in_use: None,
+        })
+    }
+
+    async fn lacks(&self, lacking: &Lacking<'_>) -> Result<String, PortError> {
+        let name = lacking.wanted.name();
+        Ok(format!("{name} is missing; add packages = [\"{name}-dev\"]"))
     }
 }
 

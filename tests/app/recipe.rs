@@ -1,8 +1,8 @@
 //! What `.kiln.toml` says, what the submission says over it, and what neither may say.
 
 use kiln::{
-    model::Stream,
-    model::{Cause, Outcome},
+    config::AllowedPackages,
+    model::{Cause, Outcome, Stream},
     protocol::Build,
     sandbox::{Produced, Scenario, SessionSpec},
 };
@@ -205,5 +205,25 @@ async fn the_log_says_what_was_chosen_and_why() {
     farm.rest.log(job.summary.id, &query, &mut log).await.unwrap();
     let log = String::from_utf8(log).unwrap();
     assert!(log.contains("Makefile"), "{log}");
+    farm.end().await;
+}
+
+#[tokio::test]
+async fn the_operator_says_which_packages_may_be_asked_for() {
+    use crate::farm::Setup;
+    let mut setup = Setup::default();
+    setup.settings.packages.allow = AllowedPackages::Only(vec!["zlib*".to_owned()]);
+    let farm = Farm::with(setup, |_| hello()).await;
+    let done = build(&farm, "packages = ['zlib1g-dev']\n", json!({})).await;
+    assert_eq!(done.outcome, Some(Outcome::Success), "{}", done.plan.message);
+    let words = ["libuv1-dev is not allowed", "allowed: zlib*"];
+    check_refused(&farm, "packages = ['zlib1g-dev', 'libuv1-dev']\n", &words).await;
+    let body = json!({
+        "source": {"git": {"url": "https://example.org/x"}}, "packages": ["libuv1-dev"],
+    });
+    let answer =
+        Ask::new("POST", "/api/v1/builds").json(body.to_string()).send(farm.address()).await;
+    assert_eq!((answer.refusal().as_str(), answer.status), ("invalid", 422));
+    assert!(answer.text().contains("libuv1-dev is not allowed"), "{}", answer.text());
     farm.end().await;
 }

@@ -1,11 +1,14 @@
 //! What scripted builds do, and the toolchains they do it with.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use kiln::{
-    agent::{PinnedToolchain, PortError, Toolchains},
+    agent::{PinnedToolchain, PortError, Toolchains, WithPackages},
     builder::ToolchainFacts,
-    model::{Cause, Stream, ToolchainName},
+    images::{Lacking, Made},
+    model::{Cause, PackageName, Stream, ToolchainName},
     protocol::PresentToolchain,
     sandbox::{Act, Exit, ImageId, Produced, Scenario},
 };
@@ -51,6 +54,23 @@ impl Toolchains for Shelf {
             compiler: format!("{name}.2"),
             facts: ToolchainFacts { cc: "gcc".into(), ..ToolchainFacts::default() },
         })
+    }
+
+    async fn with_packages(
+        &self,
+        pinned: &PinnedToolchain,
+        (_, packages): (&ToolchainName, &[PackageName]),
+    ) -> Result<WithPackages, PortError> {
+        Ok(WithPackages {
+            pinned: pinned.clone(),
+            installed: packages.iter().map(|package| format!("{package} 1.0")).collect(),
+            made: Made::Now(Duration::ZERO),
+            in_use: None,
+        })
+    }
+
+    async fn lacks(&self, lacking: &Lacking<'_>) -> Result<String, PortError> {
+        Ok(format!("{} is missing", lacking.wanted.name()))
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     collect,
     context::Context,
     course::Course,
-    excerpt, lines,
+    excerpt, lacking, lines, packages,
     report::{Parts, millis},
     said,
     slot::{InUse, SessionSlot},
@@ -57,10 +57,11 @@ pub(super) async fn build(
         let tried = tries::run(cx, &mut **session, course.next(leg, &env), parts).await?;
         let more = unless_stopped(cx, course.goes_on(place, &mut **session, &tried)).await;
         if !matches!(more, Ok(true)) {
+            let judged = lacking::explain(cx, (leg, &pinned, &found), &tried).await;
             let steps = course.next(leg, &env).steps;
             upload::diagnostics(cx, &said::report(steps, tried.told.diagnostics)).await;
             // A failure stays what it is, also where the workspace cannot be looked at any more.
-            break course.judgment(tried.judged, &found);
+            break course.judgment(judged, &found);
         }
         drop(session);
         let again = Again { pinned: &pinned, source: &*source, found: &found, course: &course };
@@ -113,6 +114,7 @@ async fn prepare(
 ) -> Result<Ready, Trouble> {
     let pinned = cx.deps.toolchains.resolve(leg.toolchain).await?;
     cx.log.say(lines::toolchain(leg.toolchain, &pinned)).await;
+    let pinned = packages::provide(cx, leg, pinned, parts).await?;
     if let Some(line) = lines::limits(leg.limits) {
         cx.log.say(line).await;
     }

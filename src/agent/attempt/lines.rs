@@ -27,9 +27,23 @@ pub(super) fn fetched(source: &ClaimedSource, received: Received, took: Duration
 
 /// What it runs in.
 pub(super) fn toolchain(name: &ToolchainName, pinned: &PinnedToolchain) -> String {
-    let image = pinned.image.0.strip_prefix("sha256:").unwrap_or(&pinned.image.0);
-    let image = image.get(..12).unwrap_or(image);
-    format!("Toolchain: {name}, {}, image {image}", pinned.compiler)
+    format!("Toolchain: {name}, {}, image {}", pinned.compiler, short(&pinned.image.0))
+}
+
+/// An image's id, as short as engines show it.
+pub(super) fn short(image: &str) -> &str {
+    let image = image.strip_prefix("sha256:").unwrap_or(image);
+    image.get(..12).unwrap_or(image)
+}
+
+/// An age for people.
+pub(super) fn age(age: Duration) -> String {
+    match age.as_secs() {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7_200 => format!("{} min", seconds / 60),
+        seconds @ 7_200..172_800 => format!("{} h", seconds / 3_600),
+        seconds => format!("{} days", seconds / 86_400),
+    }
 }
 
 /// Which submodules are not there, and why: one line for each reason.

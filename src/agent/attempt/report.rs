@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::{
     diagnostics::{Diagnostics, Found},
+    images::ImageInUse,
     protocol::{
         ArtifactsSummary, DiagnosticView, DiagnosticsView, FinishReport, LogEnd, PlanReport,
         SourceLine, UsageView,
@@ -24,6 +25,8 @@ pub(super) struct Parts {
     pub artifacts: Option<ArtifactsSummary>,
     /// What a plan found out.
     pub plan: Option<Box<PlanReport>>,
+    /// Keeps the image it runs in from being removed; not part of what is said.
+    pub in_use: Option<ImageInUse>,
 }
 
 impl Parts {
