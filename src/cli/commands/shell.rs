@@ -20,6 +20,10 @@ pub(in crate::cli) fn completions(
     let name = args.shell.name();
     let shell = shells.completer(name).expect("the library knows the shells that can be named");
     let mut script = Vec::new();
+    if name == "bash" {
+        // Bash takes a colon for the end of a word, and toolchains have one in their names.
+        script.extend_from_slice(b"COMP_WORDBREAKS=${COMP_WORDBREAKS//:/}\n");
+    }
     shell.write_registration(VARIABLE, "kiln", "kiln", "kiln", &mut script)?;
     Ok(console.raw().write_all(&script)?)
 }
