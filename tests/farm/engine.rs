@@ -62,7 +62,7 @@ pub(crate) fn proof(image: &str, folder: &Path, script: &str) -> Ran {
             tar.append_path_with_name(entry.path(), entry.file_name()).unwrap();
         }
     }
-    let script = format!("cd /proof && tar -xf - && {script}");
+    let script = format!("cd /proof && export TMPDIR=/proof && tar -xf - && {script}");
     let arguments = [
         "run",
         "--rm",
