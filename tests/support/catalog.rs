@@ -250,8 +250,8 @@ pub(crate) const PROJECTS: &[Project] = &[
         artifacts: &["build/libsnappy.a"],
         proof: "echo '#include <cstdio>\nextern \"C\" unsigned long snappy_max_compressed_length( \
                 unsigned long); int main() { \
-                printf(\"%lu\\n\", snappy_max_compressed_length(6)); }' > a.cc && \
+                std::printf(\"%lu\", snappy_max_compressed_length(6)); }' > a.cc && \
                 c++ a.cc build/libsnappy.a -o a && ./a",
-        prints: "39\n",
+        prints: "39",
     },
 ];
