@@ -52,7 +52,7 @@ async fn a_build_is_logged_kept_and_reported() {
     for line in [
         "Toolchain: gcc:14, gcc 14.2.0, image 1234567890ab\n",
         "Source: https://example.org/project at 0123456789ab, 1.2 KiB received, ",
-        "Submodules left out (.gitmodules says no URL for them): lib/sub\n",
+        "Submodules left out (submodules = true in .kiln.toml fetches them): lib/sub\n",
         "Limits: processes = 99\n",
         "The recipe gives the steps.\n",
         "Artifacts: 1 file, 24 bytes, ",
