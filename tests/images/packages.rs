@@ -80,17 +80,17 @@ async fn say_in(images: &Images, toolchain: &str, image: &PackagedImage, script:
     say(&PinnedImage { id: image.id.clone(), ..pinned }, script).await
 }
 
-const USES_CONFUSE: &str = r#"
+const USES_CONFUSE: &str = r"
     echo '#include <confuse.h>
 int main(void) { cfg_t *c = cfg_init(0, 0); return c != 0; }' > a.c
     $CC a.c $(pkg-config --cflags --libs libconfuse) -o a; file -b a | cut -d, -f2
     find / -xdev -type f -perm /6000 2>/dev/null || true
     ls /var/lib/apt/lists /tmp/kiln-new 2>/dev/null || true
-"#;
+";
 
 #[tokio::test]
 async fn a_set_is_made_once_used_by_a_build_and_then_used_again() {
-    cleanly(async {
+    cleanly(Box::pin(async {
         let images = built(&["gcc:14"]).await;
         let plain = images.resolve(&name("gcc:14")).await.unwrap();
         let lacks = say(&plain, "pkg-config libconfuse || echo no").await;
@@ -128,13 +128,13 @@ async fn a_set_is_made_once_used_by_a_build_and_then_used_again() {
             .collect();
         assert_eq!(with[0]["packages"], serde_json::json!(["libconfuse-dev", "zlib1g-dev"]));
         assert_eq!(with[0]["current"], true);
-    })
+    }))
     .await;
 }
 
 #[tokio::test]
 async fn what_cannot_be_installed_is_said_and_leaves_nothing() {
-    cleanly(async {
+    cleanly(Box::pin(async {
         let images = built(&["gcc:14"]).await;
         for (names, words) in [
             (
@@ -154,13 +154,13 @@ async fn what_cannot_be_installed_is_said_and_leaves_nothing() {
                 assert!(error.to_string().contains(word), "{word} is not in {error}");
             }
         }
-    })
+    }))
     .await;
 }
 
 #[tokio::test]
 async fn a_job_that_goes_away_ends_the_making() {
-    cleanly(async {
+    cleanly(Box::pin(async {
         let images = built(&["gcc:14"]).await;
         let making = with(&images, "gcc:14", &["libconfuse-dev", "libargtable2-dev"]);
         let is_running = async || {
@@ -181,14 +181,14 @@ async fn a_job_that_goes_away_ends_the_making() {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(std::time::Duration::from_secs(60), gone).await.unwrap();
-    })
+        tokio::time::timeout(std::time::Duration::from_mins(1), gone).await.unwrap();
+    }))
     .await;
 }
 
 #[tokio::test]
 async fn the_least_recently_used_goes_and_none_that_is_in_use() {
-    cleanly(async {
+    cleanly(Box::pin(async {
         let plain = built(&["gcc:14"]).await;
         let kept = plain.packaged().await.unwrap().len();
         let bounds = PackageImageBounds { images: kept + 1, bytes: u64::MAX };
@@ -208,7 +208,7 @@ async fn the_least_recently_used_goes_and_none_that_is_in_use() {
         let now = ids().await;
         assert!(!now.contains(&first_id), "the first is beyond the bound");
         assert!(now.contains(&second.id.0), "the second is in use");
-    })
+    }))
     .await;
 }
 
@@ -230,7 +230,7 @@ executable('m', 'a.c', dependencies: dependency('libconfuse'))" > meson.build
         meson setup m --cross-file=/usr/local/share/kiln/cross.meson >/dev/null; ninja -C m >/dev/null
         for f in build/b m/m; do file -b $f | cut -d, -f2; done
     "#;
-    cleanly(async {
+    cleanly(Box::pin(async {
         let images = built(&["gcc-aarch64:14"]).await;
         let image = with(&images, "gcc-aarch64:14", &["libconfuse-dev", "gperf"]).await.unwrap();
         let has = |start: &str| image.installed.iter().any(|it| it.starts_with(start));
@@ -241,13 +241,13 @@ executable('m', 'a.c', dependencies: dependency('libconfuse'))" > meson.build
             text,
             " ARM aarch64\n/usr/lib/aarch64-linux-gnu/libconfuse.so\n ARM aarch64\n ARM aarch64\n"
         );
-    })
+    }))
     .await;
 }
 
 #[tokio::test]
 async fn an_image_without_apt_is_refused_in_words() {
-    cleanly(async {
+    cleanly(Box::pin(async {
         built(&["gcc:14"]).await;
         let reference = "kiln-images-test/no-apt:1";
         super::make(&docker(), reference, "FROM kiln/toolchain:gcc-14\nRUN rm /usr/bin/apt-get\n")
@@ -258,7 +258,7 @@ async fn an_image_without_apt_is_refused_in_words() {
         docker().remove_image(reference, Some(remove), None).await.unwrap();
         let error = result.unwrap_err().to_string();
         assert!(error.contains("gcc:noapt") && error.contains("apt-get cannot be used"), "{error}");
-    })
+    }))
     .await;
 }
 

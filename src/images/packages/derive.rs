@@ -80,29 +80,27 @@ impl Images {
     ) -> Result<PackagedImage, PackagesError> {
         let order = Order::new(pinned, packages)?;
         for _ in 0..TRIES {
-            let (id, made) = match self.there(&order).await? {
-                Some(row) => (row.image_id, Made::Before(row.created)),
-                None => {
-                    let make = || {
-                        let (images, order) = (self.clone(), order.clone());
-                        async move { images.make(&order).await }.boxed()
-                    };
-                    let flight = {
-                        let mut flights =
-                            self.stock.flights.lock().expect("nothing panics with it");
-                        flights.join(&order.image, make)
-                    };
-                    flight.await?
-                }
+            let (id, made) = if let Some(row) = self.there(&order).await? {
+                (row.image_id, Made::Before(row.created))
+            } else {
+                let make = || {
+                    let (images, order) = (self.clone(), order.clone());
+                    async move { images.make(&order).await }.boxed()
+                };
+                let flight = {
+                    let mut flights = self.stock.flights.lock().expect("nothing panics with it");
+                    flights.join(&order.image, make)
+                };
+                flight.await?
             };
             let in_use = self.stock.hold(&id);
             if !self.touch(&id, &order.image).await? {
                 continue;
             }
-            if matches!(made, Made::Now(_)) {
-                if let Err(error) = self.evict_packages().await {
-                    tracing::warn!("images with packages cannot be kept within bounds: {error}");
-                }
+            if let Made::Now(_) = made
+                && let Err(error) = self.evict_packages().await
+            {
+                tracing::warn!("images with packages cannot be kept within bounds: {error}");
             }
             let labels = self.labels(&id).await?.unwrap_or_default();
             let label = |name: &str| labels.get(name).cloned().unwrap_or_default();

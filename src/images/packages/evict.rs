@@ -36,7 +36,7 @@ impl Images {
             let removing = self.docker.remove_image(reference, Some(options), None);
             match look("remove an image", removing).await {
                 Ok(_) => {
-                    tracing::info!(image.name = reference, "an image with packages is removed")
+                    tracing::info!(image.name = reference, "an image with packages is removed");
                 }
                 // A container of some agent's uses it.
                 Err(error) => {

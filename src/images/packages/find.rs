@@ -181,7 +181,8 @@ pub(super) fn find(index: &PackageIndex, wanted: Wanted<'_>, system: System) -> 
         .iter()
         .zip(found)
         .find(|(place, found)| {
-            !found.is_empty() && !(is_plain(place) && found.len() > MOST_OF_PLAIN)
+            let is_nobodys = is_plain(place) && found.len() > MOST_OF_PLAIN;
+            !found.is_empty() && !is_nobodys
         })
         .map(|(_, found)| found);
     let mut packages: Vec<String> = first.unwrap_or_default().into_iter().collect();

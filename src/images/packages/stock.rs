@@ -15,6 +15,7 @@ use super::flight::Flights;
 use crate::{
     images::{Images, ImagesError, engine::look, stage::STAGE_LABEL},
     model::Timestamp,
+    toolchain::Toolchain,
 };
 
 /// The kind of stage of these images.
@@ -115,7 +116,7 @@ impl Images {
         let options = ListImagesOptionsBuilder::new().build();
         let all = look("list images", self.docker.list_images(Some(options))).await?;
         let all = all.unwrap_or_default();
-        let bases: Vec<String> = self.catalogue.iter().map(|toolchain| toolchain.image()).collect();
+        let bases: Vec<String> = self.catalogue.iter().map(Toolchain::image).collect();
         let mut rows = Vec::new();
         for image in &all {
             if image.labels.get(STAGE_LABEL).map(String::as_str) == Some(STAGE) {
