@@ -85,7 +85,7 @@ const USES_CONFUSE: &str = r"
 int main(void) { cfg_t *c = cfg_init(0, 0); return c != 0; }' > a.c
     $CC a.c $(pkg-config --cflags --libs libconfuse) -o a; file -b a | cut -d, -f2
     find / -xdev -type f -perm /6000 2>/dev/null || true
-    ls /var/lib/apt/lists /tmp/kiln-new 2>/dev/null || true
+    find /var/lib/apt/lists /tmp/kiln-new -mindepth 1 2>/dev/null || true
 ";
 
 #[tokio::test]
@@ -224,7 +224,7 @@ find_path(INC confuse.h REQUIRED)
 message(STATUS "found ${LIB}")
 add_executable(b a.c)
 target_link_libraries(b ${LIB})' > CMakeLists.txt
-        cmake -S . -B build > said; cmake --build build >/dev/null; grep found said | cut -d' ' -f3
+        cmake -S . -B build > said; cmake --build build >/dev/null; grep '^-- found ' said | cut -d' ' -f3
         echo "project('p', 'c')
 executable('m', 'a.c', dependencies: dependency('libconfuse'))" > meson.build
         meson setup m --cross-file=/usr/local/share/kiln/cross.meson >/dev/null; ninja -C m >/dev/null

@@ -2,7 +2,7 @@
 //!
 //! Each try has a session of its own, so that nothing half-made of the one before is in its way.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, fmt::Write as _, time::Duration};
 
 use super::{
     context::Context,
@@ -129,7 +129,7 @@ impl Course {
             message.push_str(&named.join(", "));
         }
         if !self.before.is_empty() {
-            message.push_str(&format!(" (before that, {})", self.before.join("; ")));
+            let _ = write!(message, " (before that, {})", self.before.join("; "));
         }
         Judged { message, ..judged }
     }

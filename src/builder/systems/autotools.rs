@@ -4,7 +4,7 @@
 //! something that only its author's machine has, `autoreconf` often does without. Scripts that run
 //! configure by themselves, whatever `NOCONFIGURE` says, are not followed by a second run of it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{
     Found, System, Wish,
@@ -134,7 +134,7 @@ fn autoreconf(folder: Folder<'_>, input: &str) -> String {
         .filter(|path| is_plain(path) && !folder.occupied(path))
         .collect();
     if !missing.is_empty() {
-        run.push_str(&format!("mkdir -p {} && ", missing.join(" ")));
+        let _ = write!(run, "mkdir -p {} && ", missing.join(" "));
     }
     let automake = folder.file("Makefile.am").is_some();
     let makefile = folder.text("Makefile.am").unwrap_or_default();
@@ -142,7 +142,7 @@ fn autoreconf(folder: Folder<'_>, input: &str) -> String {
         let missing: Vec<&str> =
             GNU_FILES.iter().copied().filter(|name| !folder.occupied(name)).collect();
         if !missing.is_empty() {
-            run.push_str(&format!("touch {} && ", missing.join(" ")));
+            let _ = write!(run, "touch {} && ", missing.join(" "));
         }
     }
     run.push_str("autoreconf -fi");

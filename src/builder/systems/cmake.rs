@@ -4,7 +4,7 @@
 //! `CMAKE_BUILD_PARALLEL_LEVEL`, so that a recipe's environment can change it. Nothing is defined
 //! that changes what is built: a build type only where the project has no default of its own.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{
     Found, System, Wish,
@@ -47,10 +47,12 @@ fn one(folder: Folder<'_>, wish: Wish<'_>) -> Option<Found> {
     let mut has_type = text.is_some_and(|text| sets_build_type(&text));
     match presets::choose(folder) {
         Presets::None => {}
-        Presets::Unused(why) => because.push_str(&format!("; no preset is used, {why}")),
+        Presets::Unused(why) => {
+            let _ = write!(because, "; no preset is used, {why}");
+        }
         Presets::Taken { name, has_generator } => {
-            configure.push_str(&format!(" --preset {}", quote(&name)));
-            because.push_str(&format!("; its preset {} is used", name.escape_debug()));
+            let _ = write!(configure, " --preset {}", quote(&name));
+            let _ = write!(because, "; its preset {} is used", name.escape_debug());
             has_type = true;
             if has_generator {
                 generator = "";

@@ -2,7 +2,7 @@
 //!
 //! Parallelism comes from `MAKEFLAGS`, so that a recipe's environment can change it.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, fmt::Write as _};
 
 use super::{
     Found, System, ToolchainFacts, Wish,
@@ -46,7 +46,7 @@ fn one(folder: Folder<'_>, wish: Wish<'_>) -> Option<Found> {
     }
     let platform = targets::platform(&root);
     if let Some(target) = platform {
-        because.push_str(&format!("; its first target only lists platforms, so {target} is made"));
+        let _ = write!(because, "; its first target only lists platforms, so {target} is made");
     }
     let target = platform.map(|target| format!(" {target}")).unwrap_or_default();
     steps.push(step(StepKind::Compile, format!("{make}{target}")));

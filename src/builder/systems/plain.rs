@@ -4,7 +4,7 @@
 //! files tell which of them have a `main`, and the linker takes what it needs of the rest. `plain.sh`
 //! is the step.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{
     Found, System,
@@ -87,21 +87,21 @@ pub(in crate::builder) fn plain(
 
 fn script(build: &str, parts: &[&str], headers: &[&str]) -> String {
     let mut prune = String::from("-name '.?*'");
-    prune.push_str(&format!(" -o -path ./{build}"));
+    let _ = write!(prune, " -o -path ./{build}");
     for name in parts {
-        prune.push_str(&format!(" -o -name {}", quote(name)));
+        let _ = write!(prune, " -o -name {}", quote(name));
     }
     let mut include = String::from("-I.");
     for folder in USUAL {
         if headers.iter().any(|path| path.split('/').next() == Some(*folder)) {
-            include.push_str(&format!(" -I{folder}"));
+            let _ = write!(include, " -I{folder}");
         }
     }
     // Quoted includes are found wherever they are; in angle brackets they must not hide those of
     // the system, such as <string.h>.
     let safe = |path: &&&str| !path.is_empty() && quote(path).as_ref() == **path;
     for path in headers.iter().filter(safe).take(MAX_FOLDERS) {
-        include.push_str(&format!(" -iquote {path}"));
+        let _ = write!(include, " -iquote {path}");
     }
     SCRIPT
         .lines()
