@@ -322,9 +322,9 @@ mod tests {
         let forgotten = uploads.take(&LOCAL, tar("int c;")).await.unwrap();
         assert_eq!((world.objects(), uploads.sweep().await.unwrap()), (3, 0));
         world.build(&built.digest).await;
-        world.clock.advance(Duration::from_secs(60));
+        world.clock.advance(Duration::from_mins(1));
         assert!(uploads.renew(&LOCAL, &renewed.digest).await.unwrap().is_some());
-        world.clock.advance(Duration::from_secs(60));
+        world.clock.advance(Duration::from_mins(1));
         assert_eq!((uploads.sweep().await.unwrap(), world.objects()), (1, 2));
         for (upload, there) in [(&built, true), (&renewed, true), (&forgotten, false)] {
             let found = uploads.find(&LOCAL, &upload.digest).await.unwrap();
@@ -345,14 +345,14 @@ mod tests {
         let mine = uploads.take(&LOCAL, tar("int a;")).await.unwrap();
         assert!(uploads.find(&other, &mine.digest).await.unwrap().is_none());
         assert!(uploads.renew(&other, &mine.digest).await.unwrap().is_none());
-        world.clock.advance(Duration::from_secs(60));
+        world.clock.advance(Duration::from_mins(1));
         uploads.take(&other, tar("int a;")).await.unwrap();
         assert_eq!(world.objects(), 1);
-        world.clock.advance(Duration::from_secs(60));
+        world.clock.advance(Duration::from_mins(1));
         // Mine is over; the object is the other's, too.
         assert_eq!((uploads.sweep().await.unwrap(), world.objects()), (0, 1));
         assert!(uploads.find(&LOCAL, &mine.digest).await.unwrap().is_none());
-        world.clock.advance(Duration::from_secs(60));
+        world.clock.advance(Duration::from_mins(1));
         assert_eq!((uploads.sweep().await.unwrap(), world.objects()), (1, 0));
     }
 

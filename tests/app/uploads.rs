@@ -81,7 +81,7 @@ async fn submit(farm: &Farm, upload: Value) -> Answer {
 #[tokio::test]
 async fn the_same_tree_is_kept_once_however_it_is_sent() {
     let farm = Farm::alone().await;
-    let (a, b): ((&str, &[u8]), (&str, &[u8])) = (("a.c", b"int a;\n"), ("d/b.c", b"int b;\n"));
+    let [a, b]: [(&str, &[u8]); 2] = [("a.c", b"int a;\n"), ("d/b.c", b"int b;\n")];
     let first = upload(&farm, tar(&[a, b])).await;
     assert_eq!((first.entries, first.bytes), (2, 14));
     assert_eq!(first.revision.to_string(), format!("tree-{}", first.digest));
@@ -97,10 +97,10 @@ async fn the_same_tree_is_kept_once_however_it_is_sent() {
     let seen: Upload =
         serde_json::from_value(Ask::get(&*path).send(farm.address()).await.json()).unwrap();
     assert_eq!((seen.digest, seen.expires_at), (first.digest, first.expires_at));
-    farm.time.advance(Duration::from_secs(60));
+    farm.time.advance(Duration::from_mins(1));
     let renew = Ask::new("POST", format!("{path}/renew")).send(farm.address()).await;
     let renewed: Upload = serde_json::from_value(renew.json()).unwrap();
-    assert_eq!(renewed.expires_at.since(first.expires_at), Duration::from_secs(60));
+    assert_eq!(renewed.expires_at.since(first.expires_at), Duration::from_mins(1));
     farm.end().await;
 }
 

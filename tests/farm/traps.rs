@@ -33,7 +33,9 @@ fn check(farm: &Farm, trap: &Trap, toolchain: &str) {
         "{name}: {job:?}"
     );
     let mut log = farm.log_of(job.summary.id, 1);
-    steps.iter().for_each(|step| log.push_str(&step.run));
+    for step in steps {
+        log.push_str(&step.run);
+    }
     for text in trap.says {
         assert!(log.contains(text), "{name}: {text:?} is not in:\n{log}");
     }

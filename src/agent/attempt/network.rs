@@ -66,7 +66,7 @@ mod tests {
             watch.feed(Stream::Stderr, &[b'x'; 700]);
         }
         assert!(!watch.is_wanted());
-        watch.feed(Stream::Stdout, &[b'y'; 100_000]);
+        watch.feed(Stream::Stdout, &vec![b'y'; 100_000]);
         watch.feed(Stream::Stdout, b"Network is unreachable");
         assert!(watch.is_wanted());
         watch.clear();

@@ -201,7 +201,8 @@ mod tests {
 
     fn file(path: &str, content: &str) -> TreeEntry {
         let (size, sha256) = (content.len() as u64, Digest::of(content.as_bytes()));
-        let kind = TreeKind::File { executable: path.ends_with(".sh"), size, sha256 };
+        let executable = path.rsplit_once('.').is_some_and(|(_, end)| end == "sh");
+        let kind = TreeKind::File { executable, size, sha256 };
         TreeEntry { path: ArtifactPath::from_bytes(path.as_bytes()).unwrap(), kind }
     }
 

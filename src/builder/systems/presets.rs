@@ -191,7 +191,7 @@ mod tests {
             ),
             (format!(r#"{{"name": "w", {windows}}}, {{"name": "l", {linux}}}"#), taken("l", false)),
             (
-                format!(r#"{{"name": "w", "hidden": true, {windows}}}, {{"name": "x", "inherits": ["w"]}}, {{"name": "l", "condition": {{"type": "not", {}}}}}"#, windows.replacen("condition", "condition", 1)),
+                format!(r#"{{"name": "w", "hidden": true, {windows}}}, {{"name": "x", "inherits": ["w"]}}, {{"name": "l", "condition": {{"type": "not", {windows}}}}}"#),
                 taken("l", false),
             ),
             (
