@@ -6,6 +6,10 @@ readonly TOOLS=(
     "cargo-deny 0.20.2 cargo-deny"
     "typos-cli 1.52.0 typos"
 )
+# Schemas of every release of Kubernetes, as a Python package.
+readonly KUBERNETES_VALIDATE=1.37.0
+# The oldest release that deploy/kubernetes is for, and the newest that there is a schema of.
+readonly KUBERNETES=(1.29 1.37)
 
 tools=${KILN_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/kiln-tools}
 
@@ -20,6 +24,19 @@ install_tools() {
         echo "$version" >"$tools/$program.version"
     done
     rm -rf "$tools/target"
+    install_kubernetes_validate
+}
+
+install_kubernetes_validate() {
+    local folder=$tools/kubernetes-validate-$KUBERNETES_VALIDATE
+    [[ ! -x $folder/bin/kubernetes-validate ]] || return 0
+    say "Installing kubernetes-validate $KUBERNETES_VALIDATE into $folder (once)"
+    rm -rf "$tools"/kubernetes-validate-*
+    # Debian packs the second half of this module apart.
+    python3 -m venv "$folder" >/dev/null 2>&1 ||
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends python3-venv >&2
+    python3 -m venv --clear "$folder" &&
+        "$folder/bin/pip" install --quiet "kubernetes-validate==$KUBERNETES_VALIDATE"
 }
 
 # What ships is held to everything; helpers of tests may unwrap and need no documentation.
@@ -34,6 +51,17 @@ check_tidy() { cargo test --locked --quiet --test tidy; }
 check_machete() { "$tools/bin/cargo-machete" "$root"; }
 # Advisories change by themselves and need another host than the registry: not part of the gate.
 check_deny() { "$tools/bin/cargo-deny" --locked --all-features check licenses bans sources; }
+# No cluster, but every field against the schema. kustomization.yaml is for kubectl itself.
+check_kubernetes() {
+    local file release
+    for release in "${KUBERNETES[@]}"; do
+        for file in deploy/kubernetes/*.yaml; do
+            [[ $file == */kustomization.yaml ]] ||
+                "$tools/kubernetes-validate-$KUBERNETES_VALIDATE/bin/kubernetes-validate" \
+                    --quiet --strict --kubernetes-version "$release" "$file" || return
+        done
+    done
+}
 check_typos() { "$tools/bin/typos"; }
 check_fmt() { cargo fmt --check; }
 
@@ -41,7 +69,7 @@ cmd_check() {
     local failed=() step start
     prepare_machine
     install_tools || die "could not install the tools"
-    for step in fmt clippy doc tidy machete deny typos; do
+    for step in fmt clippy doc tidy machete deny typos kubernetes; do
         say "check: $step"
         start=$SECONDS
         "check_$step" || failed+=("$step")

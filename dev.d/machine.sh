@@ -11,6 +11,7 @@ readonly NEEDS=(
     xz:xz-utils
     flock:util-linux
     dockerd:docker.io
+    docker-compose:docker-compose
     mmdebstrap:mmdebstrap
     /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring
 )
