@@ -5,7 +5,7 @@
 #   deploy/secrets.sh [FOLDER]       default: deploy/secrets
 #
 # The servers' containers run as user 10001, who must be able to read what is mounted: run as root,
-# the files are given to that user; otherwise set KILN_USER to yourself, as printed at the end.
+# the files are given to that user; otherwise set KILN_COMPOSE_USER to yourself, as printed at the end.
 set -euo pipefail
 umask 077
 
@@ -37,5 +37,5 @@ if ((EUID == 0)); then
     chown 10001:10001 "$folder"/*
 else
     echo "docker-compose: put this into .env beside docker-compose.yml, so that servers can read these files:"
-    echo "KILN_USER=$(id -u):$(id -g)"
+    echo "KILN_COMPOSE_USER=$(id -u):$(id -g)"
 fi

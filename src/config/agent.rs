@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 pub struct AgentSettings {
     /// The server's address.
     pub server: String,
-    /// The agent's name, unique on its server; the host's name if not given.
+    /// The agent's name, unique on its server; the machine's name, as its engine says
+    /// it, if not given.
     pub name: Option<String>,
     /// File with the enrollment token. Settings name the file, never a secret.
     pub enrollment_token_file: Option<PathBuf>,

@@ -70,10 +70,12 @@ pub enum ConfigError {
 }
 
 /// Variables with our prefix that are not settings of a section.
-const OTHERS: &[&str] = &["KILN_SERVER", "KILN_DATA", "KILN_CONFIG", "KILN_LISTEN", "KILN_LOG"];
+const OTHERS: &[&str] =
+    &["KILN_SERVER", "KILN_DATA", "KILN_CONFIG", "KILN_LISTEN", "KILN_LOG", "KILN_IMAGE"];
 
-/// Prefixes of variables that tests and the developer's script use.
-const OTHER_PREFIXES: &[&str] = &["KILN_TEST_", "KILN_DEV_", "KILN_BENCH_"];
+/// Prefixes of variables that tests, the developer's script and `docker-compose.yml` use; the last
+/// has its own in the same `.env`.
+const OTHER_PREFIXES: &[&str] = &["KILN_TEST_", "KILN_DEV_", "KILN_BENCH_", "KILN_COMPOSE_"];
 
 /// Where variables lead: the longest prefix first.
 const SECTIONS: &[(&str, &[&str])] = &[

@@ -99,7 +99,7 @@ async fn deps(
         });
     let holder = images.holder().await?;
     let facts = engine.facts().clone();
-    let name = settings.agent.name.clone().unwrap_or_else(host_name);
+    let name = settings.agent.name.clone().unwrap_or_else(|| host_name(&facts.name));
     let identity = Identity { instance: instance(&directory)?, agent: name.clone(), holder };
     let sandbox = DockerSandbox::new(engine, &settings.sandbox, (identity, Arc::clone(&clock)))?;
     let profile = match settings.sandbox.profile {
@@ -135,8 +135,10 @@ fn instance(directory: &Path) -> anyhow::Result<String> {
     Ok(kept_secret(&directory.join("instance"))?)
 }
 
-fn host_name() -> String {
-    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name = name.trim();
-    if name.is_empty() { "agent".to_owned() } else { name.to_owned() }
+/// The name of the machine that builds, which the engine knows: in a container this process would
+/// see a name that is made up and another one after each start.
+fn host_name(engine: &str) -> String {
+    let own = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let named = [engine, own.trim()].into_iter().find(|name| !name.is_empty());
+    named.unwrap_or("agent").to_owned()
 }

@@ -36,6 +36,8 @@ pub struct EngineFacts {
     pub api_version: String,
     /// The engine's id: another one means another engine behind the same address.
     pub id: String,
+    /// The machine's name.
+    pub name: String,
     /// Processors.
     pub cpus: u32,
     /// Memory, in bytes.
@@ -159,6 +161,7 @@ async fn facts(docker: &Docker) -> Result<EngineFacts, SandboxError> {
         version: info.server_version.unwrap_or_default(),
         api_version: docker.client_version().to_string(),
         id: info.id.unwrap_or_default(),
+        name: info.name.unwrap_or_default(),
         cpus: info.ncpu.and_then(|cpus| u32::try_from(cpus).ok()).unwrap_or(1).max(1),
         memory_bytes: info.mem_total.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0),
         cgroup_version: match info.cgroup_version {
