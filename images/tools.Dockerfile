@@ -17,7 +17,7 @@ RUN mkdir -p /tmp/promise/DEBIAN \
  && apt-get install -y --no-install-recommends \
       autoconf autoconf-archive autoconf2.69 automake autopoint autotools-dev ccache cmake \
       libtool make meson mold ninja-build pkg-config \
-      bc binutils bison bzip2 ca-certificates diffutils dos2unix file flex gawk gettext git gperf \
+      bc binutils bison bzip2 ca-certificates diffutils dos2unix file flex gawk gettext git gperf help2man \
       less libc6-dev libtool-bin lz4 m4 nasm openssl patch perl procps python3 rsync tcl texinfo \
       unzip xxd xz-utils zip zstd \
       check libbsd-dev libbz2-dev libcap-dev libcmocka-dev libcurl4-openssl-dev libedit-dev \

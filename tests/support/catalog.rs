@@ -121,7 +121,7 @@ pub(crate) const PROJECTS: &[Project] = &[
         system: System::Meson,
         artifacts: &["build/muon"],
         proof: "echo \"print('@0@'.format(40 + 2))\" > a.meson && build/muon internal eval a.meson",
-        prints: "42\n",
+        prints: "42",
     },
     // A library, with a C++ one beside it.
     Project {
