@@ -174,6 +174,12 @@ impl From<ArtifactError> for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
+        if error.is_transient() {
+            // Logged once, here; agents and clients try again.
+            tracing::warn!(%error, "the database cannot be used for now");
+            let message = "the database cannot be used for now; try again in a moment";
+            return Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message.to_owned());
+        }
         Self::internal(error)
     }
 }

@@ -69,7 +69,7 @@ impl Auth {
         let mut tx = self.store.begin().await?;
         let hash = token_hash(&token);
         let agent = self.store.register_agent(&mut tx, AgentId::new(now), name, &hash, now).await?;
-        tx.commit().await.map_err(StoreError::from)?;
+        tx.commit().await?;
         tracing::info!(agent.id = %agent, agent.name = %name, "agent registered");
         Ok(RegisterAnswer { agent, token })
     }

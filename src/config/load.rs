@@ -12,8 +12,8 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::{
-    AgentSettings, Environment, LimitSettings, PackageSettings, SandboxSettings, ServerSettings,
-    SourceSettings, ToolchainSettings, UploadSettings, artifacts::ArtifactSettings,
+    AgentSettings, DatabaseSettings, Environment, LimitSettings, PackageSettings, SandboxSettings,
+    ServerSettings, SourceSettings, ToolchainSettings, UploadSettings, artifacts::ArtifactSettings,
 };
 
 /// All settings.
@@ -30,6 +30,8 @@ pub struct Settings {
     pub packages: PackageSettings,
     /// The sandbox.
     pub sandbox: SandboxSettings,
+    /// The database.
+    pub database: DatabaseSettings,
     /// The artifact repository.
     pub artifacts: ArtifactSettings,
     /// The agent.
@@ -82,6 +84,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ("LIMITS_DEFAULT_", &["limits", "default"]),
     ("LIMITS_MAXIMUM_", &["limits", "maximum"]),
     ("SERVER_", &["server"]),
+    ("DATABASE_", &["database"]),
     ("SOURCE_", &["source"]),
     ("TOOLCHAINS_", &["toolchains"]),
     ("PACKAGES_", &["packages"]),
@@ -96,6 +99,11 @@ const ALIASES: &[(&str, &[&str])] = &[
     ("KILN_LOG", &["server", "log"]),
     ("LOG_LEVEL", &["server", "log"]),
     ("TIMEOUT", &["limits", "default", "wall_seconds"]),
+    ("DATABASE_HOSTNAME", &["database", "hostname"]),
+    ("DATABASE_PORT", &["database", "port"]),
+    ("DATABASE_USER", &["database", "user"]),
+    ("DATABASE_PASSWORD", &["database", "password"]),
+    ("DATABASE_NAME", &["database", "name"]),
     ("ARTIFACT_REPOSITORY_ROOT", &["artifacts", "root"]),
     ("POSIX_BUILD_DIRECTORY", &["source", "mirror_directory"]),
 ];

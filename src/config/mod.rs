@@ -5,6 +5,7 @@
 
 mod agent;
 pub mod artifacts;
+mod database;
 mod environment;
 mod limits;
 mod load;
@@ -16,6 +17,7 @@ mod toolchains;
 mod uploads;
 
 pub use agent::AgentSettings;
+pub use database::{Database, DatabaseError, DatabaseSettings, Secret};
 pub use environment::Environment;
 pub use limits::LimitSettings;
 pub use load::{ConfigError, Settings};

@@ -7,7 +7,7 @@ use super::{LogError, Logs};
 use crate::{
     model::{AgentId, Frame, FrameKind, JobId},
     protocol::{LogEnd, StepView},
-    store::{AttemptRow, StoreError, Tx},
+    store::{AttemptRow, Notice, Tx},
 };
 
 /// Steps that are noted of one attempt: a recipe has at most 64, and the marks could be forged.
@@ -41,7 +41,8 @@ impl Logs {
             return Ok(before);
         }
         self.store.set_attempt_log(&mut tx, &stored).await?;
-        tx.commit().await.map_err(StoreError::from)?;
+        self.store.notify(&mut tx, Notice::Log(job)).await?;
+        tx.commit().await?;
         self.hub.publish(job, attempt, &new);
         Ok(stored.log_end)
     }

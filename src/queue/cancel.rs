@@ -18,10 +18,10 @@ impl Queue {
     /// Asks for every job of a build to end.
     pub async fn cancel_build(&self, id: BuildId, reason: CancelReason) -> Result<(), QueueError> {
         let mut change = self.change().await?;
-        if change.store().clone().build_in(&mut change.tx, id).await?.is_none() {
+        if !self.store.lock_build(&mut change.tx, id).await? {
             return Err(QueueError::not_found("build", id));
         }
-        let jobs = self.store.jobs_of_in(&mut change.tx, id).await?;
+        let jobs = self.store.lock_jobs_of(&mut change.tx, id).await?;
         for row in jobs.iter().filter(|row| row.state.name() != StateName::Finished) {
             let state = row.state.clone().cancel(reason, change.now);
             change.put_state(row, &state).await?;

@@ -1,6 +1,6 @@
 //! One change of state: a transaction that wakes whoever waits once it is committed.
 
-use super::{Queue, QueueError, settle};
+use super::{Queue, QueueError};
 use crate::{
     model::{JobId, JobState, StateName, Timestamp, Verdict},
     protocol::EventKind,
@@ -10,14 +10,23 @@ use crate::{
 /// An open transaction of the queue.
 pub(super) struct Change<'q> {
     pub(super) tx: Tx,
+    /// The database's time: leases are compared with it, whichever server writes or reads them.
     pub(super) now: Timestamp,
+    /// What followers are told, written at the end: see `Store::insert_events`.
+    events: Vec<EventKind>,
     queue: &'q Queue,
 }
 
 impl Queue {
     pub(super) async fn change(&self) -> Result<Change<'_>, QueueError> {
-        let tx = self.store.begin().await?;
-        Ok(Change { tx, now: self.clock.now(), queue: self })
+        let mut tx = self.store.begin().await?;
+        let now = self.store.clock_in(&mut tx).await?.unwrap_or_else(|| self.clock.now());
+        Ok(Change { tx, now, events: Vec::new(), queue: self })
+    }
+
+    /// The database's time.
+    pub(super) async fn now(&self) -> Result<Timestamp, QueueError> {
+        Ok(self.store.clock().await?.unwrap_or_else(|| self.clock.now()))
     }
 }
 
@@ -26,8 +35,14 @@ impl Change<'_> {
         &self.queue.store
     }
 
-    /// The job, to be changed.
+    /// The job and its build, to be changed.
     pub(super) async fn job(&mut self, id: JobId) -> Result<JobRow, QueueError> {
+        self.queue.store.lock_build_of(&mut self.tx, id).await?;
+        self.job_alone(id).await
+    }
+
+    /// The job, to be changed in what does not concern its build.
+    pub(super) async fn job_alone(&mut self, id: JobId) -> Result<JobRow, QueueError> {
         let job = self.queue.store.job_in(&mut self.tx, id).await?;
         job.ok_or_else(|| QueueError::not_found("job", id))
     }
@@ -44,8 +59,13 @@ impl Change<'_> {
             attempt: 0,
             outcome: None,
         };
-        store.insert_event(&mut self.tx, self.now, &event).await?;
+        self.tell(event);
         Ok(())
+    }
+
+    /// Tells followers, once all is written.
+    pub(super) fn tell(&mut self, event: EventKind) {
+        self.events.push(event);
     }
 
     /// Writes a job's new state, tells of it, and sees what it means for the build.
@@ -67,8 +87,8 @@ impl Change<'_> {
                 _ => None,
             },
         };
-        store.insert_event(&mut self.tx, self.now, &event).await?;
-        settle::settle(store, &mut self.tx, row.job.build, self.now).await
+        self.tell(event);
+        self.settle(row.job.build).await
     }
 
     /// Writes how the running attempt of a job ended.
@@ -91,9 +111,10 @@ impl Change<'_> {
     }
 
     /// Commits, then wakes whoever waits.
-    pub(super) async fn commit(self) -> Result<(), QueueError> {
-        self.tx.commit().await.map_err(crate::store::StoreError::from)?;
-        self.queue.changes.send_modify(|count| *count += 1);
+    pub(super) async fn commit(mut self) -> Result<(), QueueError> {
+        self.queue.store.insert_events(&mut self.tx, self.now, &self.events).await?;
+        self.tx.commit().await?;
+        self.queue.wake();
         Ok(())
     }
 }

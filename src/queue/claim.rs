@@ -28,7 +28,7 @@ impl Queue {
         let (tx, now) = (&mut change.tx, change.now);
         self.store.set_agent_status(tx, agent, &request.status, now).await?;
         // No news that anybody waits for.
-        change.tx.commit().await.map_err(StoreError::from)?;
+        change.tx.commit().await?;
         loop {
             match self.try_claim(agent, request).await {
                 Ok(None) => {}
@@ -55,25 +55,31 @@ impl Queue {
         }
         let toolchains: Vec<ToolchainName> =
             request.status.toolchains.iter().map(|have| have.name.clone()).collect();
-        // Looked for without the writer's lock, since mostly there is nothing; what is found may be
-        // gone a moment later, and then the next look finds another.
-        let Some(id) = self.store.next_claimable(&toolchains, self.clock.now()).await? else {
+        // Looked for without any lock first, since mostly there is nothing.
+        if !self.store.is_claimable(&toolchains, self.now().await?).await? {
             return Ok(None);
-        };
+        }
         let mut change = self.change().await?;
         let now = change.now;
         // The same claim may be asked twice at one time: only one of them takes a job.
         if self.store.job_of_claim(&mut change.tx, agent, request.claim).await?.is_some() {
             return Err(QueueError::Taken);
         }
-        let mut row = change.job(id).await?;
+        let Some(id) = self.store.lock_claimable(&mut change.tx, &toolchains, now).await? else {
+            return Ok(None);
+        };
+        let mut row = change.job_alone(id).await?;
         let running = row.state.claim(agent, request.claim, now, self.settings.lease);
         let running = running.map_err(|_| QueueError::Taken)?;
         let number = running.attempt.number;
         row.state = JobState::Running(running);
         self.store.insert_attempt(&mut change.tx, row.job.id, number, agent, now).await?;
         let state = row.state.clone();
-        change.put_state(&row, &state).await?;
+        match change.put_state(&row, &state).await {
+            // The same claim, asked of another server, took another job a moment ago.
+            Err(QueueError::Store(error)) if error.is_duplicate() => return Err(QueueError::Taken),
+            put => put?,
+        }
         let claimed = self.claimed_of(&mut change, &row).await?;
         change.commit().await?;
         tracing::info!(
@@ -99,7 +105,7 @@ impl Queue {
         row.state = JobState::Running(running);
         self.store.set_job_state(&mut change.tx, row.job.id, &row.state).await?;
         let claimed = self.claimed_of(&mut change, &row).await?;
-        change.tx.commit().await.map_err(StoreError::from)?;
+        change.tx.commit().await?;
         Ok(Some(claimed))
     }
 

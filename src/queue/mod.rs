@@ -10,6 +10,7 @@ mod cancel;
 mod change;
 mod claim;
 mod error;
+mod leases;
 mod plan;
 mod retry;
 mod root;

@@ -1,6 +1,6 @@
 //! Retrying: a new job in the same build that takes the old one's place.
 
-use super::{Queue, QueueError, change::Change, settle};
+use super::{Queue, QueueError, change::Change};
 use crate::{
     model::{BuildId, JobId, JobState, StateName, ToolchainName, Verdict},
     protocol::JobKind,
@@ -13,7 +13,7 @@ impl Queue {
         let mut change = self.change().await?;
         let row = change.job(id).await?;
         let new = self.again(&mut change, &row).await?;
-        settle::settle(&self.store, &mut change.tx, row.job.build, change.now).await?;
+        change.settle(row.job.build).await?;
         change.commit().await?;
         Ok(new)
     }
@@ -26,6 +26,7 @@ impl Queue {
         toolchains: &[ToolchainName],
     ) -> Result<Vec<JobId>, QueueError> {
         let mut change = self.change().await?;
+        self.store.lock_build(&mut change.tx, id).await?;
         let jobs = self.store.jobs_of_in(&mut change.tx, id).await?;
         if jobs.is_empty() {
             return Err(QueueError::not_found("build", id));
@@ -52,7 +53,7 @@ impl Queue {
         for row in wanted {
             new.push(self.again(&mut change, row).await?);
         }
-        settle::settle(&self.store, &mut change.tx, id, change.now).await?;
+        change.settle(id).await?;
         change.commit().await?;
         Ok(new)
     }

@@ -28,6 +28,11 @@ impl Queue {
         self.changes.subscribe()
     }
 
+    /// Wakes whoever waits: something changed, here or on another server.
+    pub fn wake(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+
     /// The rules it goes by.
     pub fn settings(&self) -> &QueueSettings {
         &self.settings

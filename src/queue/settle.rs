@@ -1,30 +1,28 @@
 //! What the states of its jobs mean for a build. Pure, but for the row it writes.
 
-use super::QueueError;
+use super::{QueueError, change::Change};
 use crate::{
-    model::{BuildId, JobState, Outcome, StateName, Timestamp, Verdict},
+    model::{BuildId, JobState, Outcome, StateName, Verdict},
     protocol::{BuildState, EventKind, JobKind},
-    store::{JobRow, Store, Tx},
+    store::JobRow,
 };
 
-/// Writes the state of a build if it is no longer what its jobs say.
-pub(super) async fn settle(
-    store: &Store,
-    tx: &mut Tx,
-    id: BuildId,
-    now: Timestamp,
-) -> Result<(), QueueError> {
-    let jobs = store.jobs_of_in(tx, id).await?;
-    let build = store.build_in(tx, id).await?;
-    let build = build.ok_or_else(|| QueueError::not_found("build", id))?;
-    let (state, outcome) = state_of(&jobs);
-    if (state, outcome) == (build.state, build.outcome) {
-        return Ok(());
+impl Change<'_> {
+    /// Writes the state of a build, which is locked, if it is no longer what its jobs say.
+    pub(super) async fn settle(&mut self, id: BuildId) -> Result<(), QueueError> {
+        let store = self.store().clone();
+        let jobs = store.jobs_of_in(&mut self.tx, id).await?;
+        let build = store.build_in(&mut self.tx, id).await?;
+        let build = build.ok_or_else(|| QueueError::not_found("build", id))?;
+        let (state, outcome) = state_of(&jobs);
+        if (state, outcome) == (build.state, build.outcome) {
+            return Ok(());
+        }
+        let finished_at = (state == BuildState::Finished).then_some(self.now);
+        store.set_build_state(&mut self.tx, id, state, outcome, finished_at).await?;
+        self.tell(EventKind::Build { build: id, state, outcome });
+        Ok(())
     }
-    let finished_at = (state == BuildState::Finished).then_some(now);
-    store.set_build_state(tx, id, state, outcome, finished_at).await?;
-    store.insert_event(tx, now, &EventKind::Build { build: id, state, outcome }).await?;
-    Ok(())
 }
 
 /// The state and outcome of a build from its jobs; what was retried no longer counts.
@@ -56,7 +54,7 @@ fn state_of(jobs: &[JobRow]) -> (BuildState, Option<Outcome>) {
 mod tests {
     use super::*;
     use crate::{
-        model::{Cause, Finished, JobId, Limits, Queued, Recipe},
+        model::{Cause, Finished, JobId, Limits, Queued, Recipe, Timestamp},
         store::NewJob,
     };
 

@@ -1,5 +1,7 @@
 //! Submitting a build: the row, its plan, and the key that makes sending it twice harmless.
 
+use std::time::Duration;
+
 use sha2::{Digest, Sha256};
 
 use super::{Queue, QueueError};
@@ -16,6 +18,10 @@ const PRIORITIES: std::ops::RangeInclusive<i32> = -100..=100;
 /// Labels of a build, and the bytes of one.
 const MAX_LABELS: usize = 32;
 const MAX_LABEL_BYTES: usize = 256;
+
+/// How long an upload is kept at least from when a build refers to it: until a sweep that looked for
+/// builds before this one came has ended.
+const UPLOAD_USED: Duration = Duration::from_hours(1);
 
 /// A submission whose ref has been resolved.
 #[derive(Debug)]
@@ -103,19 +109,24 @@ impl Queue {
         };
         if let Some(key) = &key {
             let owner = principal.as_key();
-            let found = self.store.idempotent_build(&mut change.tx, &owner, key).await?;
-            if let Some(id) = same_request(found, &request)? {
-                return Ok(id);
-            }
             let hash = body_hash(&request);
             let tx = &mut change.tx;
-            self.store.insert_idempotency_key(tx, &owner, key, &hash, build.id, now).await?;
+            let is_new =
+                self.store.insert_idempotency_key(tx, &owner, key, &hash, build.id, now).await?;
+            if !is_new {
+                let found = self.store.idempotent_build(tx, &owner, key).await?;
+                let found = same_request(found, &request)?;
+                // Forgotten in the moment between the two: whoever sends it again makes a new one.
+                return found.ok_or_else(|| QueueError::not_found("build of this key", key));
+            }
         }
         if let BuildSource::Upload(upload) = &build.source {
             // In the transaction that makes the build refer to it: a sweep comes before or after.
             let tx = &mut change.tx;
-            let there = self.store.upload(tx, &upload.upload, &build.created_by).await?;
-            there.ok_or_else(|| QueueError::not_found("upload", &upload.upload))?;
+            let who = (&upload.upload, &*build.created_by);
+            if !self.store.use_upload(tx, who, now.plus(UPLOAD_USED)).await? {
+                return Err(QueueError::not_found("upload", &upload.upload));
+            }
         }
         let plan = NewJob {
             id: JobId::new(now),
@@ -134,7 +145,7 @@ impl Queue {
         self.store.insert_build(&mut change.tx, &build).await?;
         let event =
             EventKind::Build { build: build.id, state: BuildState::Planning, outcome: None };
-        self.store.insert_event(&mut change.tx, now, &event).await?;
+        change.tell(event);
         change.insert_job(&plan).await?;
         change.commit().await?;
         tracing::info!(build.id = %build.id, build.commit = %build.commit, "build submitted");

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Queue, QueueError};
+use super::{Queue, QueueError, leases::LeaseWatch};
 use crate::{
     model::{Cause, JobId, JobState, Timestamp, Verdict},
-    store::StoreError,
+    store::Lease,
 };
 
 /// How often the clock is looked at; a lapse may be noticed this much late.
@@ -20,29 +20,21 @@ const FORGET_KEYS: Duration = Duration::from_hours(1);
 const REMEMBER_KEYS: Duration = Duration::from_hours(24);
 
 impl Queue {
-    /// Looks after leases and waiting times until it is told to stop. Agents get a whole lease
-    /// from the start on: a server that was away must not take their jobs.
+    /// Looks after leases and waiting times until it is told to stop.
     pub async fn run(&self, stop: CancellationToken) -> Result<(), QueueError> {
-        self.give_leases().await?;
-        let mut last = self.clock.now();
-        let mut forgot = Timestamp::from_millis(0);
+        let mut watch = LeaseWatch::new(self.settings.lease);
+        let mut forgot: Option<Duration> = None;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep(INTERVAL) => {}
             }
-            let now = self.clock.now();
-            let jumped = now.since(last) > self.settings.lease / 2;
-            last = now;
             let done = async {
-                if jumped {
-                    // The machine slept, or the clock was set: agents could not renew either.
-                    self.give_leases().await?;
-                }
-                self.tick().await?;
-                if now.since(forgot) > FORGET_KEYS {
+                self.tick(&mut watch).await?;
+                let at = self.clock.elapsed();
+                if forgot.is_none_or(|before| at.saturating_sub(before) > FORGET_KEYS) {
                     self.forget_keys().await?;
-                    forgot = now;
+                    forgot = Some(at);
                 }
                 Ok::<(), QueueError>(())
             };
@@ -52,20 +44,13 @@ impl Queue {
         }
     }
 
-    /// Gives every running job a whole lease from now on.
-    async fn give_leases(&self) -> Result<(), QueueError> {
-        let mut change = self.change().await?;
-        let until = change.now.plus(self.settings.lease);
-        self.store.extend_leases(&mut change.tx, until).await?;
-        change.commit().await
-    }
-
     /// One look at the clock. A job that cannot be changed does not keep others from it.
-    pub async fn tick(&self) -> Result<(), QueueError> {
-        let now = self.clock.now();
-        for id in self.store.jobs_with_lapsed_lease(now).await? {
-            if let Err(error) = self.lapse(id).await {
-                tracing::error!(job.id = %id, %error, "a lapsed lease could not be ended");
+    pub(super) async fn tick(&self, watch: &mut LeaseWatch) -> Result<(), QueueError> {
+        let now = self.now().await?;
+        let leases = self.store.leases().await?;
+        for lease in watch.look(&leases, now, self.clock.elapsed()) {
+            if let Err(error) = self.lapse(lease).await {
+                tracing::error!(job.id = %lease.job, %error, "a lapsed lease could not be ended");
             }
         }
         let since = before(now, self.settings.queue_time);
@@ -77,18 +62,24 @@ impl Queue {
         Ok(())
     }
 
-    async fn lapse(&self, id: JobId) -> Result<(), QueueError> {
+    /// Takes a job from an agent that went silent, unless it was renewed a moment ago.
+    async fn lapse(&self, lease: Lease) -> Result<(), QueueError> {
         let mut change = self.change().await?;
-        let row = change.job(id).await?;
+        let row = change.job(lease.job).await?;
         let JobState::Running(running) = &row.state else { return Ok(()) };
-        let number = running.attempt.number;
-        // Renewed, finished or cancelled in the meantime: nothing to do.
-        let Ok(state) = row.state.clone().lapse(change.now) else { return Ok(()) };
+        if (running.attempt.number, running.lease_until) != (lease.attempt, lease.until) {
+            return Ok(());
+        }
+        // That it is over was decided; the clock may have jumped back since it was written.
+        let Ok(state) = row.state.clone().lapse(change.now.max(lease.until)) else {
+            return Ok(());
+        };
         let lost = Verdict::Failed(Cause::AgentLost);
-        change.end_attempt(id, number, lost, "the agent that had this job went silent").await?;
+        let message = "the agent that had this job went silent";
+        change.end_attempt(lease.job, lease.attempt, lost, message).await?;
         change.put_state(&row, &state).await?;
         change.commit().await?;
-        tracing::warn!(job.id = %id, job.attempt = number, "lease lapsed");
+        tracing::warn!(job.id = %lease.job, job.attempt = lease.attempt, "lease lapsed");
         Ok(())
     }
 
@@ -106,7 +97,7 @@ impl Queue {
         let mut change = self.change().await?;
         let before = before(change.now, REMEMBER_KEYS);
         self.store.forget_idempotency_keys(&mut change.tx, before).await?;
-        change.tx.commit().await.map_err(StoreError::from)?;
+        change.tx.commit().await?;
         Ok(())
     }
 }

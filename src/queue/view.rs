@@ -1,6 +1,6 @@
 //! Builds and jobs as the API shows them, put together from rows.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{Queue, QueueError, change::attempts};
 use crate::{
@@ -9,14 +9,16 @@ use crate::{
         AgentView, AttemptView, Build, BuildFilter, CommitArtifacts, CommitJob, CommitView,
         DEFAULT_PAGE, Job, JobKind, JobSummary, MAX_PAGE, Page,
     },
-    store::{AttemptRow, JobRow},
+    store::{AttemptRow, BuildRow, JobRow, Tx},
 };
 
 impl Queue {
     /// A build with its plan and jobs.
     pub async fn build(&self, id: BuildId) -> Result<Option<Build>, QueueError> {
-        let online = self.toolchains_online().await?;
-        self.build_view(id, &online).await
+        // Read at one moment, or a build could have jobs and still be planning.
+        let mut tx = self.store.snapshot().await?;
+        let Some(row) = self.store.build_in(&mut tx, id).await? else { return Ok(None) };
+        Ok(self.build_views(&mut tx, vec![row]).await?.pop())
     }
 
     /// A page of builds.
@@ -34,15 +36,12 @@ impl Queue {
             }
         };
         // One more than asked for tells whether there is a next page.
-        let mut rows = self.store.builds(filter, before, limit + 1).await?;
+        let mut tx = self.store.snapshot().await?;
+        let mut rows = self.store.builds(&mut tx, filter, before, limit + 1).await?;
         let more = rows.len() > limit as usize;
         rows.truncate(limit as usize);
         let next = rows.last().filter(|_| more).map(|row| row.id.to_string());
-        let online = self.toolchains_online().await?;
-        let mut items = Vec::with_capacity(rows.len());
-        for row in rows {
-            items.extend(self.build_view(row.id, &online).await?);
-        }
+        let items = self.build_views(&mut tx, rows).await?;
         Ok(Page { items, next })
     }
 
@@ -57,7 +56,7 @@ impl Queue {
             build: build.id,
             commit: build.commit,
             limits: row.job.limits.clone(),
-            summary: self.summary(&row, attempts.last(), &online),
+            summary: self.summary(&row, attempts.last(), (&online, self.now().await?)),
             attempts: attempts.into_iter().map(attempt_view).collect(),
         }))
     }
@@ -88,7 +87,7 @@ impl Queue {
 
     /// Every agent.
     pub async fn agents(&self) -> Result<Vec<AgentView>, QueueError> {
-        let now = self.clock.now();
+        let now = self.now().await?;
         let mut views = Vec::new();
         for row in self.store.agents().await? {
             views.push(AgentView {
@@ -104,63 +103,43 @@ impl Queue {
     }
 
     async fn toolchains_online(&self) -> Result<BTreeSet<ToolchainName>, QueueError> {
-        let now = self.clock.now().as_millis();
+        let now = self.now().await?.as_millis();
         let online = i64::try_from(self.settings.online.as_millis()).unwrap_or(i64::MAX);
         let since = Timestamp::from_millis(now.saturating_sub(online));
         Ok(self.store.toolchains_online(since).await?.into_iter().collect())
     }
 
-    async fn build_view(
+    /// Builds with their jobs, in a few questions however many there are.
+    async fn build_views(
         &self,
-        id: BuildId,
-        online: &BTreeSet<ToolchainName>,
-    ) -> Result<Option<Build>, QueueError> {
-        // Read at one moment, or a build could have jobs and still be planning.
-        let mut tx = self.store.snapshot().await?;
-        let Some(row) = self.store.build_in(&mut tx, id).await? else { return Ok(None) };
-        let mut plan = None;
-        let mut jobs = Vec::new();
-        for job in self.store.jobs_of_in(&mut tx, id).await? {
-            let newest = match attempts(&job.state) {
-                0 => None,
-                number => self.store.attempt_in(&mut tx, job.job.id, number).await?,
-            };
-            let summary = self.summary(&job, newest.as_ref(), online);
-            match job.job.kind {
-                // Ids alone do not tell which is newer where two were made in one millisecond.
-                JobKind::Plan if job.retried => {}
-                JobKind::Plan => plan = Some(summary),
-                JobKind::Leg => jobs.push(summary),
-            }
+        tx: &mut Tx,
+        rows: Vec<BuildRow>,
+    ) -> Result<Vec<Build>, QueueError> {
+        let now = self.now().await?;
+        let online = self.toolchains_online().await?;
+        let ids: Vec<BuildId> = rows.iter().map(|row| row.id).collect();
+        let newest = self.store.newest_attempts_of_builds(tx, &ids).await?;
+        let newest: HashMap<JobId, AttemptRow> =
+            newest.into_iter().map(|attempt| (attempt.job, attempt)).collect();
+        let mut jobs: HashMap<BuildId, Vec<JobRow>> = HashMap::new();
+        for job in self.store.jobs_of_builds(tx, &ids).await? {
+            jobs.entry(job.job.build).or_default().push(job);
         }
-        Ok(Some(Build {
-            id: row.id,
-            source: row.source,
-            commit: row.commit,
-            commit_info: row.commit_info.map(|info| CommitView {
-                author: info.author,
-                subject: info.message.lines().next().unwrap_or_default().to_owned(),
-                committed_at: info.committed_at,
-            }),
-            state: row.state,
-            outcome: row.outcome,
-            trigger: row.trigger,
-            created_by: row.created_by,
-            created_at: row.created_at,
-            finished_at: row.finished_at,
-            queue: row.queue,
-            priority: row.priority,
-            labels: row.labels,
-            plan: plan.ok_or_else(|| QueueError::not_found("plan of build", row.id))?,
-            jobs,
-        }))
+        rows.into_iter()
+            .map(|row| {
+                let jobs = jobs.remove(&row.id).unwrap_or_default();
+                let summary =
+                    |job: &JobRow| self.summary(job, newest.get(&job.job.id), (&online, now));
+                build_view(row, &jobs, summary)
+            })
+            .collect()
     }
 
     fn summary(
         &self,
         row: &JobRow,
         newest: Option<&AttemptRow>,
-        online: &BTreeSet<ToolchainName>,
+        (online, now): (&BTreeSet<ToolchainName>, Timestamp),
     ) -> JobSummary {
         let verdict = match &row.state {
             JobState::Finished(finished) => Some(finished.verdict),
@@ -180,7 +159,7 @@ impl Queue {
                 JobState::Finished(finished) => finished.message.clone(),
                 JobState::Running(_) => String::new(),
                 JobState::Queued(queued) => {
-                    self.why_waiting(row, queued.not_before, newest, online)
+                    why_waiting(row, (queued.not_before, now), newest, online)
                 }
             },
             cancel_requested: matches!(&row.state, JobState::Running(r) if r.cancel.is_some()),
@@ -205,28 +184,64 @@ impl Queue {
             },
         }
     }
+}
 
-    fn why_waiting(
-        &self,
-        row: &JobRow,
-        not_before: Timestamp,
-        newest: Option<&AttemptRow>,
-        online: &BTreeSet<ToolchainName>,
-    ) -> String {
-        let now = self.clock.now();
-        match &row.job.toolchain {
-            _ if not_before > now => {
-                let seconds = not_before.since(now).as_secs() + 1;
-                let before = newest.map(|attempt| attempt.message.as_str()).unwrap_or_default();
-                format!("tried again in {seconds} s, after: {before}")
-            }
-            Some(name) if !online.contains(name) => format!(
-                "no agent has the toolchain {name}: run `kiln images build {name}` on an agent's \
-                 machine"
-            ),
-            _ => "waits for a free worker".to_owned(),
+fn why_waiting(
+    row: &JobRow,
+    (not_before, now): (Timestamp, Timestamp),
+    newest: Option<&AttemptRow>,
+    online: &BTreeSet<ToolchainName>,
+) -> String {
+    match &row.job.toolchain {
+        _ if not_before > now => {
+            let seconds = not_before.since(now).as_secs() + 1;
+            let before = newest.map(|attempt| attempt.message.as_str()).unwrap_or_default();
+            format!("tried again in {seconds} s, after: {before}")
+        }
+        Some(name) if !online.contains(name) => format!(
+            "no agent has the toolchain {name}: run `kiln images build {name}` on an agent's \
+             machine"
+        ),
+        _ => "waits for a free worker".to_owned(),
+    }
+}
+
+fn build_view(
+    row: BuildRow,
+    all: &[JobRow],
+    summary: impl Fn(&JobRow) -> JobSummary,
+) -> Result<Build, QueueError> {
+    let mut plan = None;
+    let mut jobs = Vec::new();
+    for job in all {
+        match job.job.kind {
+            // Ids alone do not tell which is newer where two were made in one millisecond.
+            JobKind::Plan if job.retried => {}
+            JobKind::Plan => plan = Some(summary(job)),
+            JobKind::Leg => jobs.push(summary(job)),
         }
     }
+    Ok(Build {
+        id: row.id,
+        source: row.source,
+        commit: row.commit,
+        commit_info: row.commit_info.map(|info| CommitView {
+            author: info.author,
+            subject: info.message.lines().next().unwrap_or_default().to_owned(),
+            committed_at: info.committed_at,
+        }),
+        state: row.state,
+        outcome: row.outcome,
+        trigger: row.trigger,
+        created_by: row.created_by,
+        created_at: row.created_at,
+        finished_at: row.finished_at,
+        queue: row.queue,
+        priority: row.priority,
+        labels: row.labels,
+        plan: plan.ok_or_else(|| QueueError::not_found("plan of build", row.id))?,
+        jobs,
+    })
 }
 
 fn attempt_view(row: AttemptRow) -> AttemptView {

@@ -4,6 +4,7 @@
 //! is cut off then is nothing that was promised: every promise is in the database before it is made.
 
 mod http;
+mod listen;
 mod lock;
 mod sweep;
 mod wire;

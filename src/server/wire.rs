@@ -12,19 +12,19 @@ use std::{
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{ListenError, http, lock, sweep};
+use super::{ListenError, http, listen, lock, sweep};
 use crate::{
     api::{self, AppState},
     archive::tree::TreeBounds,
     artifact::{ArtifactError, ArtifactStore},
     auth::{Auth, EnrollmentError, enrollment_token},
-    config::Settings,
+    config::{DatabaseError, Settings},
     logs::Logs,
     model::{Clock, LimitError},
     protocol::ToolchainView,
     queue::{Queue, QueueError, QueueSettings},
     source::Sources,
-    store::{Store, StoreError},
+    store::{OpenError, Store, StoreError},
     toolchain::{Catalogue, UnknownToolchain},
     uploads::{UploadBounds, Uploads},
 };
@@ -53,6 +53,12 @@ pub enum ServeError {
     /// The enrollment token cannot be used.
     #[error(transparent)]
     Enrollment(#[from] EnrollmentError),
+    /// The settings name no database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -93,7 +99,8 @@ impl Server {
         let failed = |error| ServeError::Data { path: data.to_owned(), error };
         let lock = lock::lock(data).map_err(failed)?;
         let enrollment = enrollment_token(data)?;
-        let store = Store::open(&data.join("kiln.db")).await?;
+        let database = settings.database.resolve(data)?;
+        let store = Store::open(&database).await?;
         let artifacts = ArtifactStore::open(&settings.artifacts.root(data))?;
         let catalogue = catalogue(settings)?;
         let (limits, maximum) = settings.limits.resolve()?;
@@ -160,6 +167,12 @@ impl Server {
         let (logs, changes, token) = (state.logs.clone(), state.queue.changes(), stop.clone());
         tasks.spawn(async move {
             logs.run(changes, token).await;
+            Ok(())
+        });
+        let (store, token) = (state.store.clone(), stop.clone());
+        let woken = (state.queue.clone(), state.logs.clone());
+        tasks.spawn(async move {
+            listen::run(store, woken, token).await;
             Ok(())
         });
         let kept = (state.artifacts.clone(), state.store.clone(), state.uploads.clone());

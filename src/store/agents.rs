@@ -5,6 +5,7 @@ use sqlx::FromRow;
 use super::{
     Store, StoreError, Tx,
     error::{column, json, to_json},
+    sql::sql,
 };
 use crate::{
     model::{AgentId, Timestamp, ToolchainName},
@@ -55,26 +56,24 @@ impl Store {
         token_hash: &str,
         now: Timestamp,
     ) -> Result<AgentId, StoreError> {
-        let query = sqlx::query_scalar::<_, String>(
-            "INSERT INTO agents (id, name, token_hash, created_at, seen_at, status) \
+        let query = sql("INSERT INTO agents (id, name, token_hash, created_at, seen_at, status) \
              VALUES ($1, $2, $3, $4, $4, $5) \
-             ON CONFLICT (name) DO UPDATE SET token_hash = $3, seen_at = $4 RETURNING id",
-        );
+             ON CONFLICT (name) DO UPDATE SET token_hash = $3, seen_at = $4 RETURNING id");
         let id = query
             .bind(id.to_string())
             .bind(name)
             .bind(token_hash)
             .bind(now.as_millis())
             .bind(to_json(&AgentStatus::default()))
-            .fetch_one(&mut **tx)
+            .fetch_only::<String>(&mut *tx)
             .await?;
         column("agents", &id, &id)
     }
 
     /// The agent whose token has this hash.
     pub async fn agent_by_token(&self, token_hash: &str) -> Result<Option<AgentId>, StoreError> {
-        let query = sqlx::query_scalar::<_, String>("SELECT id FROM agents WHERE token_hash = $1");
-        let id = query.bind(token_hash).fetch_optional(&self.reader).await?;
+        let query = sql("SELECT id FROM agents WHERE token_hash = $1");
+        let id = query.bind(token_hash).fetch_value::<String>(self).await?;
         id.map(|id| column("agents", &id, &id)).transpose()
     }
 
@@ -86,11 +85,11 @@ impl Store {
         status: &AgentStatus,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        sqlx::query("UPDATE agents SET status = $2, seen_at = $3 WHERE id = $1")
+        sql("UPDATE agents SET status = $2, seen_at = $3 WHERE id = $1")
             .bind(id.to_string())
             .bind(to_json(status))
             .bind(now.as_millis())
-            .execute(&mut **tx)
+            .execute(&mut *tx)
             .await?;
         Ok(())
     }
@@ -102,19 +101,18 @@ impl Store {
         id: AgentId,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        sqlx::query("UPDATE agents SET seen_at = $2 WHERE id = $1")
+        sql("UPDATE agents SET seen_at = $2 WHERE id = $1")
             .bind(id.to_string())
             .bind(now.as_millis())
-            .execute(&mut **tx)
+            .execute(&mut *tx)
             .await?;
         Ok(())
     }
 
     /// Every agent, by name.
     pub async fn agents(&self) -> Result<Vec<AgentRow>, StoreError> {
-        let query =
-            sqlx::query_as::<_, Flat>("SELECT id, name, seen_at, status FROM agents ORDER BY name");
-        query.fetch_all(&self.reader).await?.into_iter().map(AgentRow::try_from).collect()
+        let query = sql("SELECT id, name, seen_at, status FROM agents ORDER BY name");
+        query.fetch_all::<Flat>(self).await?.into_iter().map(AgentRow::try_from).collect()
     }
 
     /// The toolchains that agents heard of since `since` have.

@@ -8,9 +8,10 @@ use super::{
     Store, StoreError, Tx,
     error::{column, int, json, to_json, uint},
     jobs::verdict,
+    sql::{dialects, sql},
 };
 use crate::{
-    model::{AgentId, Cause, JobId, Timestamp, Verdict},
+    model::{AgentId, BuildId, Cause, JobId, Timestamp, Verdict},
     protocol::{ArtifactsSummary, DiagnosticsView, LogEnd, SandboxView, StepView, UsageView},
 };
 
@@ -151,7 +152,7 @@ impl Store {
         agent: AgentId,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        sqlx::query(
+        sql(
             "INSERT INTO attempts (job_id, number, agent_id, started_at, message, steps, log_seq, \
              log_end, log_head, log_tail, log_sealed) \
              VALUES ($1, $2, $3, $4, '', '[]', 0, 0, 0, 0, FALSE)",
@@ -160,27 +161,25 @@ impl Store {
         .bind(i64::from(number))
         .bind(agent.to_string())
         .bind(now.as_millis())
-        .execute(&mut **tx)
+        .execute(&mut *tx)
         .await?;
         Ok(())
     }
 
     /// The attempts of a job, the newest last.
     pub async fn attempts_of(&self, job: JobId) -> Result<Vec<AttemptRow>, StoreError> {
-        let query =
-            sqlx::query_as::<_, Flat>("SELECT * FROM attempts WHERE job_id = $1 ORDER BY number");
-        let rows = query.bind(job.to_string()).fetch_all(&self.reader).await?;
+        let query = sql("SELECT * FROM attempts WHERE job_id = $1 ORDER BY number");
+        let rows = query.bind(job.to_string()).fetch_all::<Flat>(self).await?;
         rows.into_iter().map(AttemptRow::try_from).collect()
     }
 
     /// One attempt.
     pub async fn attempt(&self, job: JobId, number: u32) -> Result<Option<AttemptRow>, StoreError> {
-        let query =
-            sqlx::query_as::<_, Flat>("SELECT * FROM attempts WHERE job_id = $1 AND number = $2");
+        let query = sql("SELECT * FROM attempts WHERE job_id = $1 AND number = $2");
         let row = query
             .bind(job.to_string())
             .bind(i64::from(number))
-            .fetch_optional(&self.reader)
+            .fetch_optional::<Flat>(self)
             .await?;
         row.map(AttemptRow::try_from).transpose()
     }
@@ -192,11 +191,31 @@ impl Store {
         job: JobId,
         number: u32,
     ) -> Result<Option<AttemptRow>, StoreError> {
-        let query =
-            sqlx::query_as::<_, Flat>("SELECT * FROM attempts WHERE job_id = $1 AND number = $2");
-        let row =
-            query.bind(job.to_string()).bind(i64::from(number)).fetch_optional(&mut **tx).await?;
+        let query = sql("SELECT * FROM attempts WHERE job_id = $1 AND number = $2");
+        let row = query
+            .bind(job.to_string())
+            .bind(i64::from(number))
+            .fetch_optional::<Flat>(&mut *tx)
+            .await?;
         row.map(AttemptRow::try_from).transpose()
+    }
+
+    /// The newest attempt of every job of these builds, as the transaction sees them.
+    pub async fn newest_attempts_of_builds(
+        &self,
+        tx: &mut Tx,
+        builds: &[BuildId],
+    ) -> Result<Vec<AttemptRow>, StoreError> {
+        let query = dialects(
+            "SELECT attempts.* FROM jobs JOIN attempts ON attempts.job_id = jobs.id \
+             AND attempts.number = jobs.attempts \
+             WHERE jobs.build_id IN (SELECT value FROM json_each($1))",
+            "SELECT attempts.* FROM jobs JOIN attempts ON attempts.job_id = jobs.id \
+             AND attempts.number = jobs.attempts \
+             WHERE jobs.build_id IN (SELECT jsonb_array_elements_text(CAST($1 AS JSONB)))",
+        );
+        let rows = query.bind(to_json(builds)).fetch_all::<Flat>(tx).await?;
+        rows.into_iter().map(AttemptRow::try_from).collect()
     }
 
     /// Writes what an attempt runs in.
@@ -207,11 +226,11 @@ impl Store {
         number: u32,
         sandbox: &SandboxView,
     ) -> Result<(), StoreError> {
-        sqlx::query("UPDATE attempts SET sandbox = $3 WHERE job_id = $1 AND number = $2")
+        sql("UPDATE attempts SET sandbox = $3 WHERE job_id = $1 AND number = $2")
             .bind(job.to_string())
             .bind(i64::from(number))
             .bind(to_json(sandbox))
-            .execute(&mut **tx)
+            .execute(&mut *tx)
             .await?;
         Ok(())
     }
@@ -222,10 +241,8 @@ impl Store {
         tx: &mut Tx,
         attempt: &AttemptRow,
     ) -> Result<(), StoreError> {
-        sqlx::query(
-            "UPDATE attempts SET log_seq = $3, log_end = $4, log_head = $5, log_tail = $6, \
-             steps = $7 WHERE job_id = $1 AND number = $2",
-        )
+        sql("UPDATE attempts SET log_seq = $3, log_end = $4, log_head = $5, log_tail = $6, \
+             steps = $7 WHERE job_id = $1 AND number = $2")
         .bind(attempt.job.to_string())
         .bind(i64::from(attempt.number))
         .bind(int(attempt.log_end.seq))
@@ -233,7 +250,7 @@ impl Store {
         .bind(int(attempt.log_head))
         .bind(int(attempt.log_tail))
         .bind(to_json(&attempt.steps))
-        .execute(&mut **tx)
+        .execute(&mut *tx)
         .await?;
         Ok(())
     }
@@ -246,10 +263,8 @@ impl Store {
         number: u32,
         end: &AttemptEnd<'_>,
     ) -> Result<(), StoreError> {
-        sqlx::query(
-            "UPDATE attempts SET finished_at = $3, outcome = $4, cause = $5, message = $6, \
-             usage = $7, diagnostics = $8, artifacts = $9 WHERE job_id = $1 AND number = $2",
-        )
+        sql("UPDATE attempts SET finished_at = $3, outcome = $4, cause = $5, message = $6, \
+             usage = $7, diagnostics = $8, artifacts = $9 WHERE job_id = $1 AND number = $2")
         .bind(job.to_string())
         .bind(i64::from(number))
         .bind(end.at.as_millis())
@@ -259,18 +274,16 @@ impl Store {
         .bind(end.usage.map(to_json))
         .bind(end.diagnostics.map(to_json))
         .bind(end.artifacts.map(to_json))
-        .execute(&mut **tx)
+        .execute(&mut *tx)
         .await?;
         Ok(())
     }
 
     /// Attempts that have ended and whose log is still in the database, the oldest first.
     pub async fn unsealed_logs(&self, limit: u32) -> Result<Vec<UnsealedLog>, StoreError> {
-        let query = sqlx::query_as::<_, (String, i64)>(
-            "SELECT job_id, number FROM attempts WHERE log_sealed = FALSE \
-             AND finished_at IS NOT NULL ORDER BY finished_at LIMIT $1",
-        );
-        let rows = query.bind(i64::from(limit)).fetch_all(&self.reader).await?;
+        let query = sql("SELECT job_id, number FROM attempts WHERE log_sealed = FALSE \
+             AND finished_at IS NOT NULL ORDER BY finished_at LIMIT $1");
+        let rows = query.bind(i64::from(limit)).fetch_all::<(String, i64)>(self).await?;
         rows.iter()
             .map(|(job, number)| {
                 let attempt = u32::try_from(*number)
@@ -287,15 +300,15 @@ impl Store {
         job: JobId,
         number: u32,
     ) -> Result<(), StoreError> {
-        sqlx::query("UPDATE attempts SET log_sealed = TRUE WHERE job_id = $1 AND number = $2")
+        sql("UPDATE attempts SET log_sealed = TRUE WHERE job_id = $1 AND number = $2")
             .bind(job.to_string())
             .bind(i64::from(number))
-            .execute(&mut **tx)
+            .execute(&mut *tx)
             .await?;
-        sqlx::query("DELETE FROM log_frames WHERE job_id = $1 AND attempt = $2")
+        sql("DELETE FROM log_frames WHERE job_id = $1 AND attempt = $2")
             .bind(job.to_string())
             .bind(i64::from(number))
-            .execute(&mut **tx)
+            .execute(&mut *tx)
             .await?;
         Ok(())
     }
@@ -303,10 +316,10 @@ impl Store {
     /// Every attempt there is, as job and number, with whether its artifacts count: they do while it
     /// runs and when it kept them. Objects of others in the artifact store are swept.
     pub async fn all_attempts(&self) -> Result<HashMap<(JobId, u32), bool>, StoreError> {
-        let query = sqlx::query_as::<_, (String, i64, bool)>(
+        let query = sql(
             "SELECT job_id, number, finished_at IS NULL OR artifacts IS NOT NULL FROM attempts",
         );
-        let rows = query.fetch_all(&self.reader).await?;
+        let rows = query.fetch_all::<(String, i64, bool)>(self).await?;
         rows.iter()
             .map(|(job, number, keeps)| {
                 let number = u32::try_from(*number)

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::{FromRow, QueryBuilder, Sqlite};
+use sqlx::FromRow;
 
 use super::{
     Store, StoreError, Tx,
     error::{column, json, to_json},
+    sql::{Value, composed, sql},
 };
 use crate::{
     model::{BuildId, CommitInfo, Outcome, QueueName, Recipe, RefName, Revision, Timestamp},
@@ -91,9 +92,6 @@ struct Flat {
     finished_at: Option<i64>,
 }
 
-const COLUMNS: &str = "builds.id, created_by, created_at, trigger_kind, source_url, source_ref, \
-     upload_base, commit_id, commit_info, submission, queue, priority, labels, state, outcome, finished_at";
-
 impl TryFrom<Flat> for BuildRow {
     type Error = StoreError;
 
@@ -148,7 +146,7 @@ impl Store {
             BuildSource::Git(git) => (Some(git), None),
             BuildSource::Upload(upload) => (None, upload.base.as_ref()),
         };
-        sqlx::query(
+        sql(
             "INSERT INTO builds (id, created_by, created_at, trigger_kind, source_url, source_ref, \
              upload_base, commit_id, submission, queue, priority, labels, state) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
@@ -166,56 +164,40 @@ impl Store {
         .bind(i64::from(build.priority))
         .bind(to_json(&build.labels))
         .bind(BuildState::Planning.as_str())
-        .execute(&mut **tx)
+        .execute(&mut *tx)
         .await?;
         Ok(())
     }
 
     /// The build with this id.
     pub async fn build(&self, id: BuildId) -> Result<Option<BuildRow>, StoreError> {
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT ");
-        query.push(COLUMNS).push(" FROM builds WHERE id = ").push_bind(id.to_string());
-        let flat = query.build_query_as::<Flat>().fetch_optional(&self.reader).await?;
-        flat.map(BuildRow::try_from).transpose()
+        let query = sql("SELECT * FROM builds WHERE id = $1").bind(id.to_string());
+        query.fetch_optional::<Flat>(self).await?.map(BuildRow::try_from).transpose()
     }
 
     /// The build with this id, as the transaction sees it.
     pub async fn build_in(&self, tx: &mut Tx, id: BuildId) -> Result<Option<BuildRow>, StoreError> {
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT ");
-        query.push(COLUMNS).push(" FROM builds WHERE id = ").push_bind(id.to_string());
-        let flat = query.build_query_as::<Flat>().fetch_optional(&mut **tx).await?;
-        flat.map(BuildRow::try_from).transpose()
+        let query = sql("SELECT * FROM builds WHERE id = $1").bind(id.to_string());
+        query.fetch_optional::<Flat>(tx).await?.map(BuildRow::try_from).transpose()
     }
 
-    /// Builds that match, the newest first, those before `before` only.
+    /// Locks a build: whoever changes it or one of its jobs comes one after the other. Whether
+    /// there is one.
+    pub async fn lock_build(&self, tx: &mut Tx, id: BuildId) -> Result<bool, StoreError> {
+        let query = sql("SELECT id FROM builds WHERE id = $1 FOR UPDATE").bind(id.to_string());
+        Ok(query.fetch_value::<String>(tx).await?.is_some())
+    }
+
+    /// Builds that match, as the transaction sees them: the newest first, those before `before` only.
     pub async fn builds(
         &self,
+        tx: &mut Tx,
         filter: &BuildFilter,
         before: Option<BuildId>,
         limit: u32,
     ) -> Result<Vec<BuildRow>, StoreError> {
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT ");
-        query.push(COLUMNS).push(" FROM builds WHERE TRUE");
-        if let Some(before) = before {
-            query.push(" AND id < ").push_bind(before.to_string());
-        }
-        if let Some(commit) = &filter.commit {
-            query.push(" AND commit_id = ").push_bind(commit.as_str());
-        }
-        if let Some(state) = filter.state {
-            query.push(" AND state = ").push_bind(state.as_str());
-        }
-        if let Some(outcome) = filter.outcome {
-            query.push(" AND outcome = ").push_bind(outcome.as_str());
-        }
-        if let Some(toolchain) = &filter.toolchain {
-            query
-                .push(" AND EXISTS (SELECT 1 FROM jobs WHERE build_id = builds.id AND toolchain = ")
-                .push_bind(toolchain.as_str())
-                .push(")");
-        }
-        query.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(limit));
-        let rows = query.build_query_as::<Flat>().fetch_all(&self.reader).await?;
+        let (text, values) = listing(filter, before, limit);
+        let rows = composed(text, values).fetch_all::<Flat>(tx).await?;
         rows.into_iter().map(BuildRow::try_from).collect()
     }
 
@@ -228,12 +210,12 @@ impl Store {
         outcome: Option<Outcome>,
         finished_at: Option<Timestamp>,
     ) -> Result<(), StoreError> {
-        sqlx::query("UPDATE builds SET state = $2, outcome = $3, finished_at = $4 WHERE id = $1")
+        sql("UPDATE builds SET state = $2, outcome = $3, finished_at = $4 WHERE id = $1")
             .bind(id.to_string())
             .bind(state.as_str())
             .bind(outcome.map(Outcome::as_str))
             .bind(finished_at.map(Timestamp::as_millis))
-            .execute(&mut **tx)
+            .execute(&mut *tx)
             .await?;
         Ok(())
     }
@@ -245,11 +227,46 @@ impl Store {
         id: BuildId,
         info: &CommitInfo,
     ) -> Result<(), StoreError> {
-        sqlx::query("UPDATE builds SET commit_info = $2 WHERE id = $1")
+        sql("UPDATE builds SET commit_info = $2 WHERE id = $1")
             .bind(id.to_string())
             .bind(to_json(info))
-            .execute(&mut **tx)
+            .execute(&mut *tx)
             .await?;
         Ok(())
     }
+}
+
+/// The statement of a listing: constant parts, one for each filter that is given.
+pub(super) fn listing(
+    filter: &BuildFilter,
+    before: Option<BuildId>,
+    limit: u32,
+) -> (String, Vec<Value>) {
+    let mut text = "SELECT * FROM builds WHERE TRUE".to_owned();
+    let mut values: Vec<Value> = Vec::new();
+    let mut and = |condition: &str, value: Value| {
+        values.push(value);
+        let place = format!("${}", values.len());
+        text.push_str(" AND ");
+        text.push_str(&condition.replace('?', &place));
+    };
+    if let Some(before) = before {
+        and("id < ?", before.to_string().into());
+    }
+    if let Some(commit) = &filter.commit {
+        and("commit_id = ?", commit.as_str().into());
+    }
+    if let Some(state) = filter.state {
+        and("state = ?", state.as_str().into());
+    }
+    if let Some(outcome) = filter.outcome {
+        and("outcome = ?", outcome.as_str().into());
+    }
+    if let Some(toolchain) = &filter.toolchain {
+        let condition = "EXISTS (SELECT 1 FROM jobs WHERE build_id = builds.id AND toolchain = ?)";
+        and(condition, toolchain.as_str().into());
+    }
+    values.push(i64::from(limit).into());
+    text.push_str(&format!(" ORDER BY id DESC LIMIT ${}", values.len()));
+    (text, values)
 }

@@ -5,6 +5,7 @@ use sqlx::FromRow;
 use super::{
     Store, StoreError, Tx,
     error::{int, uint},
+    sql::sql,
 };
 use crate::model::{Frame, JobId, Stream};
 
@@ -52,10 +53,8 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut wire = Vec::with_capacity(frame.data().len() + 128);
         frame.encode(&mut wire);
-        sqlx::query(
-            "INSERT INTO log_frames (job_id, attempt, seq, start, length, stream, tail, frame) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-        )
+        sql("INSERT INTO log_frames (job_id, attempt, seq, start, length, stream, tail, frame) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)")
         .bind(job.to_string())
         .bind(i64::from(attempt))
         .bind(int(frame.seq))
@@ -64,7 +63,7 @@ impl Store {
         .bind(frame.stream().map(Stream::as_str))
         .bind(in_tail)
         .bind(wire)
-        .execute(&mut **tx)
+        .execute(&mut *tx)
         .await?;
         Ok(())
     }
@@ -78,16 +77,14 @@ impl Store {
         attempt: u32,
         seq: u64,
     ) -> Result<Option<u64>, StoreError> {
-        let query = sqlx::query_scalar::<_, i64>(
-            "DELETE FROM log_frames WHERE job_id = $1 AND attempt = $2 AND seq = \
+        let query = sql("DELETE FROM log_frames WHERE job_id = $1 AND attempt = $2 AND seq = \
              (SELECT MIN(seq) FROM log_frames WHERE job_id = $1 AND attempt = $2 AND tail \
-             AND length > 0 AND seq < $3) RETURNING length",
-        );
+             AND length > 0 AND seq < $3) RETURNING length");
         let length = query
             .bind(job.to_string())
             .bind(i64::from(attempt))
             .bind(int(seq))
-            .fetch_optional(&mut **tx)
+            .fetch_value::<i64>(&mut *tx)
             .await?;
         Ok(length.map(uint))
     }
@@ -100,16 +97,14 @@ impl Store {
         seq: u64,
         limit: u32,
     ) -> Result<Vec<FrameRow>, StoreError> {
-        let query = sqlx::query_as::<_, Flat>(
-            "SELECT seq, start, length, frame FROM log_frames \
-             WHERE job_id = $1 AND attempt = $2 AND seq >= $3 ORDER BY seq LIMIT $4",
-        );
+        let query = sql("SELECT seq, start, length, frame FROM log_frames \
+             WHERE job_id = $1 AND attempt = $2 AND seq >= $3 ORDER BY seq LIMIT $4");
         let rows = query
             .bind(job.to_string())
             .bind(i64::from(attempt))
             .bind(int(seq))
             .bind(i64::from(limit))
-            .fetch_all(&self.reader)
+            .fetch_all::<Flat>(self)
             .await?;
         Ok(rows.into_iter().map(FrameRow::from).collect())
     }
@@ -121,15 +116,13 @@ impl Store {
         attempt: u32,
         offset: u64,
     ) -> Result<Option<u64>, StoreError> {
-        let query = sqlx::query_scalar::<_, Option<i64>>(
-            "SELECT MIN(seq) FROM log_frames WHERE job_id = $1 AND attempt = $2 \
-             AND (start >= $3 OR start + length > $3)",
-        );
+        let query = sql("SELECT MIN(seq) FROM log_frames WHERE job_id = $1 AND attempt = $2 \
+             AND (start >= $3 OR start + length > $3)");
         let seq = query
             .bind(job.to_string())
             .bind(i64::from(attempt))
             .bind(int(offset))
-            .fetch_one(&self.reader)
+            .fetch_only::<Option<i64>>(self)
             .await?;
         Ok(seq.map(uint))
     }
@@ -141,17 +134,15 @@ impl Store {
         seq: u64,
         stream: Option<Stream>,
     ) -> Result<u64, StoreError> {
-        let query = sqlx::query_scalar::<_, i64>(
-            "SELECT CAST(COALESCE(SUM(length), 0) AS BIGINT) FROM log_frames \
+        let query = sql("SELECT CAST(COALESCE(SUM(length), 0) AS BIGINT) FROM log_frames \
              WHERE job_id = $1 AND attempt = $2 AND seq < $3 \
-             AND ($4 IS NULL OR stream = $4)",
-        );
+             AND ($4 IS NULL OR stream = $4)");
         let bytes = query
             .bind(job.to_string())
             .bind(i64::from(attempt))
             .bind(int(seq))
             .bind(stream.map(Stream::as_str))
-            .fetch_one(&self.reader)
+            .fetch_only::<i64>(self)
             .await?;
         Ok(uint(bytes))
     }

@@ -1,22 +1,24 @@
 //! The installation's id: made once, with the database.
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, sql::sql};
 
 impl Store {
     /// The id of this installation.
     pub async fn installation(&self) -> Result<String, StoreError> {
+        let find = || sql("SELECT id FROM installation");
+        if let Some(id) = find().fetch_value::<String>(self).await? {
+            return Ok(id);
+        }
         let mut tx = self.begin().await?;
-        let found = sqlx::query_scalar::<_, String>("SELECT id FROM installation")
-            .fetch_optional(&mut *tx)
+        // Of servers that start together, one makes it.
+        sql("SELECT value FROM counters WHERE name = 'events' FOR UPDATE")
+            .fetch_only::<i64>(&mut tx)
             .await?;
-        if let Some(id) = found {
+        if let Some(id) = find().fetch_value::<String>(&mut tx).await? {
             return Ok(id);
         }
         let id = hex::encode(rand::random::<[u8; 16]>());
-        sqlx::query("INSERT INTO installation (id) VALUES ($1)")
-            .bind(&id)
-            .execute(&mut *tx)
-            .await?;
+        sql("INSERT INTO installation (id) VALUES ($1)").bind(&id).execute(&mut tx).await?;
         tx.commit().await?;
         Ok(id)
     }

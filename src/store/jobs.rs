@@ -1,10 +1,11 @@
 //! Jobs and their state. The state's columns are written only here, from a `JobState`.
 
-use sqlx::{AssertSqlSafe, FromRow};
+use sqlx::FromRow;
 
 use super::{
     Store, StoreError, Tx,
     error::{column, json, to_json},
+    sql::{Sql, dialects, sql},
 };
 use crate::{
     model::{
@@ -243,12 +244,10 @@ impl<'a> StateColumns<'a> {
 impl Store {
     /// Writes a new job with its state.
     pub async fn insert_job(&self, tx: &mut Tx, job: &NewJob) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT INTO jobs (id, build_id, kind, toolchain, variant, leg, recipe, limits, \
+        sql("INSERT INTO jobs (id, build_id, kind, toolchain, variant, leg, recipe, limits, \
              own_recipe, retry_of, retried, queue, priority, created_at, state, attempts, message) \
              VALUES ($1, $2, $3, $4, 'default', $5, $6, $7, $8, $9, FALSE, $10, $11, $12, \
-             'queued', 0, '')",
-        )
+             'queued', 0, '')")
         .bind(job.id.to_string())
         .bind(job.build.to_string())
         .bind(match job.kind {
@@ -264,7 +263,7 @@ impl Store {
         .bind(job.queue.as_str())
         .bind(i64::from(job.priority))
         .bind(job.created_at.as_millis())
-        .execute(&mut **tx)
+        .execute(&mut *tx)
         .await?;
         self.set_job_state(tx, job.id, &JobState::new(job.created_at)).await
     }
@@ -277,12 +276,10 @@ impl Store {
         state: &JobState,
     ) -> Result<(), StoreError> {
         let columns = StateColumns::of(state);
-        sqlx::query(
-            "UPDATE jobs SET state = $2, attempts = $3, queued_since = $4, not_before = $5, \
+        sql("UPDATE jobs SET state = $2, attempts = $3, queued_since = $4, not_before = $5, \
              agent_id = $6, claim_id = $7, started_at = $8, lease_until = $9, \
              cancel_reason = $10, outcome = $11, cause = $12, message = $13, finished_at = $14 \
-             WHERE id = $1",
-        )
+             WHERE id = $1")
         .bind(id.to_string())
         .bind(columns.state)
         .bind(i64::from(columns.attempts))
@@ -297,41 +294,78 @@ impl Store {
         .bind(columns.cause)
         .bind(columns.message)
         .bind(columns.finished_at.map(Timestamp::as_millis))
-        .execute(&mut **tx)
+        .execute(&mut *tx)
         .await?;
         Ok(())
     }
 
     /// Notes that a later job tries this one again.
     pub async fn mark_retried(&self, tx: &mut Tx, id: JobId) -> Result<(), StoreError> {
-        sqlx::query("UPDATE jobs SET retried = TRUE WHERE id = $1")
+        sql("UPDATE jobs SET retried = TRUE WHERE id = $1")
             .bind(id.to_string())
-            .execute(&mut **tx)
+            .execute(&mut *tx)
             .await?;
         Ok(())
     }
 
     /// The job with this id.
     pub async fn job(&self, id: JobId) -> Result<Option<JobRow>, StoreError> {
-        let query = sqlx::query_as::<_, Flat>("SELECT * FROM jobs WHERE id = $1");
-        let flat = query.bind(id.to_string()).fetch_optional(&self.reader).await?;
+        let query = sql("SELECT * FROM jobs WHERE id = $1");
+        let flat = query.bind(id.to_string()).fetch_optional::<Flat>(self).await?;
         flat.map(JobRow::try_from).transpose()
     }
 
-    /// The job with this id, as the transaction sees it: to be changed.
+    /// Locks the build of a job: to be done before the job itself is locked to be changed.
+    pub async fn lock_build_of(&self, tx: &mut Tx, id: JobId) -> Result<(), StoreError> {
+        sql(
+            "SELECT id FROM builds WHERE id = (SELECT build_id FROM jobs WHERE id = $1) FOR UPDATE",
+        )
+        .bind(id.to_string())
+        .fetch_value::<String>(tx)
+        .await?;
+        Ok(())
+    }
+
+    /// The job with this id, locked: nothing of it changes until the transaction ends.
     pub async fn job_in(&self, tx: &mut Tx, id: JobId) -> Result<Option<JobRow>, StoreError> {
-        let query = sqlx::query_as::<_, Flat>("SELECT * FROM jobs WHERE id = $1");
-        let flat = query.bind(id.to_string()).fetch_optional(&mut **tx).await?;
+        let query = sql("SELECT * FROM jobs WHERE id = $1 FOR UPDATE");
+        let flat = query.bind(id.to_string()).fetch_optional::<Flat>(&mut *tx).await?;
         flat.map(JobRow::try_from).transpose()
+    }
+
+    /// The jobs of several builds, as the transaction sees them, in the order of `jobs_of_in`.
+    pub async fn jobs_of_builds(
+        &self,
+        tx: &mut Tx,
+        builds: &[BuildId],
+    ) -> Result<Vec<JobRow>, StoreError> {
+        let query = dialects(
+            "SELECT * FROM jobs WHERE build_id IN (SELECT value FROM json_each($1)) \
+             ORDER BY build_id, kind = 'leg', leg, id",
+            "SELECT * FROM jobs WHERE build_id IN \
+             (SELECT jsonb_array_elements_text(CAST($1 AS JSONB))) \
+             ORDER BY build_id, kind = 'leg', leg, id",
+        );
+        let rows = query.bind(to_json(builds)).fetch_all::<Flat>(tx).await?;
+        rows.into_iter().map(JobRow::try_from).collect()
     }
 
     /// The jobs of a build, as the transaction sees them: the plan first, then by leg, retries after
     /// what they retry.
     pub async fn jobs_of_in(&self, tx: &mut Tx, build: BuildId) -> Result<Vec<JobRow>, StoreError> {
-        let query = sqlx::query_as::<_, Flat>(
-            "SELECT * FROM jobs WHERE build_id = $1 ORDER BY kind = 'leg', leg, id",
-        );
-        let rows = query.bind(build.to_string()).fetch_all(&mut **tx).await?;
+        let query = sql("SELECT * FROM jobs WHERE build_id = $1 ORDER BY kind = 'leg', leg, id");
+        let rows = query.bind(build.to_string()).fetch_all::<Flat>(&mut *tx).await?;
+        rows.into_iter().map(JobRow::try_from).collect()
+    }
+
+    /// The jobs of a build, which is locked, locked too.
+    pub async fn lock_jobs_of(
+        &self,
+        tx: &mut Tx,
+        build: BuildId,
+    ) -> Result<Vec<JobRow>, StoreError> {
+        let query = sql("SELECT * FROM jobs WHERE build_id = $1 ORDER BY id FOR UPDATE");
+        let rows = query.bind(build.to_string()).fetch_all::<Flat>(tx).await?;
         rows.into_iter().map(JobRow::try_from).collect()
     }
 
@@ -342,97 +376,127 @@ impl Store {
         agent: AgentId,
         claim: ClaimId,
     ) -> Result<Option<JobRow>, StoreError> {
-        let query = sqlx::query_as::<_, Flat>(
-            "SELECT * FROM jobs WHERE claim_id = $1 AND agent_id = $2 AND state = 'running'",
-        );
-        let flat =
-            query.bind(claim.to_string()).bind(agent.to_string()).fetch_optional(&mut **tx).await?;
+        let query =
+            sql("SELECT * FROM jobs WHERE claim_id = $1 AND agent_id = $2 AND state = 'running'");
+        let flat = query
+            .bind(claim.to_string())
+            .bind(agent.to_string())
+            .fetch_optional::<Flat>(&mut *tx)
+            .await?;
         flat.map(JobRow::try_from).transpose()
     }
 
     /// Whether a running job came from this claim.
     pub async fn is_claimed(&self, agent: AgentId, claim: ClaimId) -> Result<bool, StoreError> {
-        let query = sqlx::query_scalar::<_, i64>(
+        let query = sql(
             "SELECT COUNT(*) FROM jobs WHERE claim_id = $1 AND agent_id = $2 AND state = 'running'",
         );
         let query = query.bind(claim.to_string()).bind(agent.to_string());
-        Ok(query.fetch_one(&self.reader).await? > 0)
+        Ok(query.fetch_only::<i64>(self).await? > 0)
     }
 
-    /// The job that is to be given out next to an agent that has these toolchains: plans first,
-    /// since nothing of a build can begin before them, then by priority and age.
-    pub async fn next_claimable(
+    /// Whether there is a job to be given out to an agent that has these toolchains.
+    pub async fn is_claimable(
         &self,
         toolchains: &[ToolchainName],
         now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        if claimable_plan(now).fetch_value::<String>(self).await?.is_some() {
+            return Ok(true);
+        }
+        Ok(claimable_leg(toolchains, now).fetch_value::<String>(self).await?.is_some())
+    }
+
+    /// The job that is to be given out next to an agent that has these toolchains, locked together
+    /// with its build: plans first, since nothing of a build can begin before them, then by
+    /// priority and age. What others are about to take is passed over.
+    pub async fn lock_claimable(
+        &self,
+        tx: &mut Tx,
+        toolchains: &[ToolchainName],
+        now: Timestamp,
     ) -> Result<Option<JobId>, StoreError> {
-        let plan = sqlx::query_scalar::<_, String>(
-            "SELECT id FROM jobs WHERE state = 'queued' AND kind = 'plan' AND not_before <= $1 \
-             ORDER BY priority DESC, created_at, leg, id LIMIT 1",
-        );
-        let mut id = plan.bind(now.as_millis()).fetch_optional(&self.reader).await?;
+        let mut id = claimable_plan(now).fetch_value::<String>(&mut *tx).await?;
         if id.is_none() {
-            let leg = sqlx::query_scalar::<_, String>(
-                "SELECT id FROM jobs WHERE state = 'queued' AND kind = 'leg' AND not_before <= $1 \
-                 AND toolchain IN (SELECT value FROM json_each($2)) \
-                 ORDER BY priority DESC, created_at, leg, id LIMIT 1",
-            );
-            id = leg
-                .bind(now.as_millis())
-                .bind(to_json(&toolchains))
-                .fetch_optional(&self.reader)
-                .await?;
+            id = claimable_leg(toolchains, now).fetch_value::<String>(tx).await?;
         }
         id.map(|id| column(TABLE, &id, &id)).transpose()
     }
 
     /// The jobs an agent has now.
     pub async fn jobs_of_agent(&self, agent: AgentId) -> Result<Vec<JobId>, StoreError> {
-        let query = sqlx::query_scalar::<_, String>(
-            "SELECT id FROM jobs WHERE agent_id = $1 AND state = 'running' ORDER BY id",
-        );
-        let ids = query.bind(agent.to_string()).fetch_all(&self.reader).await?;
+        let query =
+            sql("SELECT id FROM jobs WHERE agent_id = $1 AND state = 'running' ORDER BY id");
+        let ids = query.bind(agent.to_string()).fetch_column::<String>(self).await?;
         ids.iter().map(|id| column(TABLE, id, id)).collect()
     }
 
-    /// Running jobs whose lease ended before `now`.
-    pub async fn jobs_with_lapsed_lease(&self, now: Timestamp) -> Result<Vec<JobId>, StoreError> {
-        self.ids_where("state = 'running' AND lease_until <= $1", now).await
+    /// The attempts that run, with the end of their leases.
+    pub async fn leases(&self) -> Result<Vec<Lease>, StoreError> {
+        let rows = sql("SELECT id, attempts, lease_until FROM jobs WHERE lease_until IS NOT NULL")
+            .fetch_all::<(String, i64, i64)>(self)
+            .await?;
+        rows.iter()
+            .map(|(id, attempt, until)| {
+                let attempt = u32::try_from(*attempt)
+                    .map_err(|error| StoreError::inconsistent(TABLE, id, error))?;
+                let until = Timestamp::from_millis(*until);
+                Ok(Lease { job: column(TABLE, id, id)?, attempt, until })
+            })
+            .collect()
     }
 
     /// Jobs that have waited since before `since`.
     pub async fn jobs_queued_since(&self, since: Timestamp) -> Result<Vec<JobId>, StoreError> {
-        self.ids_where("state = 'queued' AND queued_since <= $1", since).await
-    }
-
-    async fn ids_where(
-        &self,
-        condition: &'static str,
-        time: Timestamp,
-    ) -> Result<Vec<JobId>, StoreError> {
-        let text = format!("SELECT id FROM jobs WHERE {condition} ORDER BY id LIMIT 1000");
-        let query = sqlx::query_scalar::<_, String>(AssertSqlSafe(text));
-        let ids = query.bind(time.as_millis()).fetch_all(&self.reader).await?;
+        let ids = sql("SELECT id FROM jobs WHERE state = 'queued' AND queued_since <= $1 \
+             ORDER BY id LIMIT 1000")
+        .bind(since.as_millis())
+        .fetch_column::<String>(self)
+        .await?;
         ids.iter().map(|id| column(TABLE, id, id)).collect()
-    }
-
-    /// Gives every running job a lease until `until` at least: after a start of the server, so that
-    /// agents have time to find it again.
-    pub async fn extend_leases(&self, tx: &mut Tx, until: Timestamp) -> Result<u64, StoreError> {
-        let query = sqlx::query(
-            "UPDATE jobs SET lease_until = $1 WHERE state = 'running' AND lease_until < $1",
-        );
-        Ok(query.bind(until.as_millis()).execute(&mut **tx).await?.rows_affected())
     }
 
     /// The successful legs that built a revision and kept something, the newest first.
     pub async fn successful_jobs_of(&self, commit: &Revision) -> Result<Vec<JobRow>, StoreError> {
-        let query = sqlx::query_as::<_, Flat>(
-            "SELECT jobs.* FROM jobs JOIN builds ON builds.id = jobs.build_id \
+        let query = sql("SELECT jobs.* FROM jobs JOIN builds ON builds.id = jobs.build_id \
              WHERE builds.commit_id = $1 AND jobs.kind = 'leg' AND jobs.outcome = 'success' \
-             ORDER BY jobs.id DESC LIMIT 1000",
-        );
-        let rows = query.bind(commit.as_str()).fetch_all(&self.reader).await?;
+             ORDER BY jobs.id DESC LIMIT 1000");
+        let rows = query.bind(commit.as_str()).fetch_all::<Flat>(self).await?;
         rows.into_iter().map(JobRow::try_from).collect()
     }
+}
+
+/// A running attempt's lease.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lease {
+    /// The job.
+    pub job: JobId,
+    /// The attempt.
+    pub attempt: u32,
+    /// When it ends.
+    pub until: Timestamp,
+}
+
+fn claimable_plan(now: Timestamp) -> Sql {
+    sql("SELECT jobs.id FROM jobs JOIN builds ON builds.id = jobs.build_id \
+         WHERE jobs.state = 'queued' AND jobs.kind = 'plan' AND jobs.not_before <= $1 \
+         ORDER BY jobs.priority DESC, jobs.created_at, jobs.leg, jobs.id LIMIT 1 \
+         FOR UPDATE OF jobs, builds SKIP LOCKED")
+    .bind(now.as_millis())
+}
+
+fn claimable_leg(toolchains: &[ToolchainName], now: Timestamp) -> Sql {
+    dialects(
+        "SELECT jobs.id FROM jobs \
+         WHERE jobs.state = 'queued' AND jobs.kind = 'leg' AND jobs.not_before <= $1 \
+         AND jobs.toolchain IN (SELECT value FROM json_each($2)) \
+         ORDER BY jobs.priority DESC, jobs.created_at, jobs.leg, jobs.id LIMIT 1",
+        "SELECT jobs.id FROM jobs JOIN builds ON builds.id = jobs.build_id \
+         WHERE jobs.state = 'queued' AND jobs.kind = 'leg' AND jobs.not_before <= $1 \
+         AND jobs.toolchain = ANY (ARRAY(SELECT jsonb_array_elements_text(CAST($2 AS JSONB)))) \
+         ORDER BY jobs.priority DESC, jobs.created_at, jobs.leg, jobs.id LIMIT 1 \
+         FOR UPDATE OF jobs, builds SKIP LOCKED",
+    )
+    .bind(now.as_millis())
+    .bind(to_json(toolchains))
 }

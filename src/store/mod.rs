@@ -1,6 +1,6 @@
 //! All SQL of kiln: one function a question, named as the question.
 //!
-//! Rows are flat; they become model values through `TryFrom`, and a row that contradicts itself is
+//! Both databases run the same text (`sql`). Rows are flat; they become model values through `TryFrom`, and a row that contradicts itself is
 //! an error of its own instead of a guess. Writes happen inside a transaction that the caller
 //! opened, so that a state, its event and its counters change together or not at all.
 
@@ -14,13 +14,18 @@ mod frames;
 mod idempotency;
 mod installation;
 mod jobs;
+mod lock;
+mod notices;
+mod sql;
 mod uploads;
 
 pub use agents::AgentRow;
 pub use attempts::{AttemptEnd, AttemptRow, UnsealedLog};
 pub use builds::{BuildRow, NewBuild};
 pub use db::{Store, Tx};
-pub use error::StoreError;
+pub use error::{OpenError, StoreError};
 pub use frames::FrameRow;
-pub use jobs::{JobRow, NewJob};
+pub use jobs::{JobRow, Lease, NewJob};
+pub use lock::Lock;
+pub use notices::{Notice, Notices};
 pub use uploads::UploadRow;

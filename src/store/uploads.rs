@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use sqlx::FromRow;
 
-use super::{Store, StoreError, Tx, error::column};
+use super::{Store, StoreError, Tx, error::column, sql::sql};
 use crate::model::{Timestamp, TreeDigest};
 
 const TABLE: &str = "uploads";
@@ -71,11 +71,39 @@ impl Store {
         digest: &TreeDigest,
         created_by: &str,
     ) -> Result<Option<UploadRow>, StoreError> {
-        let query = sqlx::query_as::<_, Flat>(
-            "SELECT * FROM uploads WHERE digest = $1 AND created_by = $2",
-        );
-        let flat = query.bind(digest.as_str()).bind(created_by).fetch_optional(&mut **tx).await?;
+        let query = sql("SELECT * FROM uploads WHERE digest = $1 AND created_by = $2");
+        let flat =
+            query.bind(digest.as_str()).bind(created_by).fetch_optional::<Flat>(&mut *tx).await?;
         flat.map(UploadRow::try_from).transpose()
+    }
+
+    /// The upload that this principal may build, kept until `until` at least: for a build that is
+    /// about to refer to it.
+    pub async fn use_upload(
+        &self,
+        tx: &mut Tx,
+        (digest, created_by): (&TreeDigest, &str),
+        until: Timestamp,
+    ) -> Result<bool, StoreError> {
+        // Changed and not only locked, so that a sweep that waits for the row looks at it again.
+        let changed = sql(
+            "UPDATE uploads SET expires_at = CASE WHEN expires_at < $3 THEN $3 ELSE expires_at END \
+             WHERE digest = $1 AND created_by = $2",
+        )
+        .bind(digest.as_str())
+        .bind(created_by)
+        .bind(until.as_millis())
+        .execute(tx)
+        .await?;
+        Ok(changed > 0)
+    }
+
+    /// Lets nobody else take in or forget an upload until the transaction ends: they share objects.
+    pub async fn lock_uploads(&self, tx: &mut Tx) -> Result<(), StoreError> {
+        sql("SELECT value FROM counters WHERE name = 'uploads' FOR UPDATE")
+            .fetch_value::<i64>(tx)
+            .await?;
+        Ok(())
     }
 
     /// Any upload of this tree, whoever made it: they share the object.
@@ -84,19 +112,17 @@ impl Store {
         tx: &mut Tx,
         digest: &TreeDigest,
     ) -> Result<Option<UploadRow>, StoreError> {
-        let query = sqlx::query_as::<_, Flat>("SELECT * FROM uploads WHERE digest = $1 LIMIT 1");
-        let flat = query.bind(digest.as_str()).fetch_optional(&mut **tx).await?;
+        let query = sql("SELECT * FROM uploads WHERE digest = $1 LIMIT 1");
+        let flat = query.bind(digest.as_str()).fetch_optional::<Flat>(&mut *tx).await?;
         flat.map(UploadRow::try_from).transpose()
     }
 
     /// Writes an upload; one that is there already is kept longer.
     pub async fn put_upload(&self, tx: &mut Tx, row: &UploadRow) -> Result<(), StoreError> {
         let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        sqlx::query(
-            "INSERT INTO uploads (digest, created_by, created_at, expires_at, object_id, \
+        sql("INSERT INTO uploads (digest, created_by, created_at, expires_at, object_id, \
              object_bytes, entries, bytes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
-             ON CONFLICT (digest, created_by) DO UPDATE SET expires_at = excluded.expires_at",
-        )
+             ON CONFLICT (digest, created_by) DO UPDATE SET expires_at = excluded.expires_at")
         .bind(row.digest.as_str())
         .bind(&row.created_by)
         .bind(row.created_at.as_millis())
@@ -105,7 +131,7 @@ impl Store {
         .bind(whole(row.object_bytes))
         .bind(whole(row.entries))
         .bind(whole(row.bytes))
-        .execute(&mut **tx)
+        .execute(&mut *tx)
         .await?;
         Ok(())
     }
@@ -117,13 +143,11 @@ impl Store {
         tx: &mut Tx,
         now: Timestamp,
     ) -> Result<Vec<(TreeDigest, String)>, StoreError> {
-        let forgotten = sqlx::query_as::<_, (String, String)>(
-            "DELETE FROM uploads WHERE expires_at < $1 AND NOT EXISTS \
+        let forgotten = sql("DELETE FROM uploads WHERE expires_at < $1 AND NOT EXISTS \
              (SELECT 1 FROM builds WHERE builds.commit_id = 'tree-' || uploads.digest) \
-             RETURNING digest, object_id",
-        )
+             RETURNING digest, object_id")
         .bind(now.as_millis())
-        .fetch_all(&mut **tx)
+        .fetch_all::<(String, String)>(&mut *tx)
         .await?;
         let mut objects = Vec::new();
         for (digest, object) in forgotten.into_iter().collect::<HashSet<_>>() {
@@ -137,7 +161,7 @@ impl Store {
 
     /// Every object that an upload refers to.
     pub async fn upload_objects(&self) -> Result<HashSet<String>, StoreError> {
-        let query = sqlx::query_scalar::<_, String>("SELECT DISTINCT object_id FROM uploads");
-        Ok(query.fetch_all(&self.reader).await?.into_iter().collect())
+        let query = sql("SELECT DISTINCT object_id FROM uploads");
+        Ok(query.fetch_column::<String>(self).await?.into_iter().collect())
     }
 }

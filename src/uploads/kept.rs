@@ -77,6 +77,7 @@ impl Uploads {
             };
             // Between the look and now, another upload may have come or a sweep have gone.
             let mut tx = self.store.begin().await?;
+            self.store.lock_uploads(&mut tx).await?;
             let there = self.store.upload_of_anybody(&mut tx, &digest).await?;
             let (object, object_bytes, unused) = match (there, stored) {
                 (Some(there), stored) => (there.object, there.object_bytes, stored),
@@ -95,7 +96,7 @@ impl Uploads {
                 bytes: taken.tree.bytes(),
             };
             self.store.put_upload(&mut tx, &row).await?;
-            tx.commit().await.map_err(crate::store::StoreError::from)?;
+            tx.commit().await?;
             if let Some((object, _)) = unused {
                 self.artifacts.delete(&key(&digest, object)).await?;
             }
@@ -124,11 +125,12 @@ impl Uploads {
         digest: &TreeDigest,
     ) -> Result<Option<Upload>, UploadError> {
         let mut tx = self.store.begin().await?;
+        self.store.lock_uploads(&mut tx).await?;
         let row = self.store.upload(&mut tx, digest, &principal.as_key()).await?;
         let Some(mut row) = row else { return Ok(None) };
         row.expires_at = self.clock.now().plus(self.bounds.kept);
         self.store.put_upload(&mut tx, &row).await?;
-        tx.commit().await.map_err(crate::store::StoreError::from)?;
+        tx.commit().await?;
         Ok(Some(view(row)))
     }
 
@@ -142,8 +144,9 @@ impl Uploads {
     /// Forgets uploads whose time is over and that no build refers to; how many objects went.
     pub async fn sweep(&self) -> Result<usize, UploadError> {
         let mut tx = self.store.begin().await?;
+        self.store.lock_uploads(&mut tx).await?;
         let objects = self.store.forget_uploads(&mut tx, self.clock.now()).await?;
-        tx.commit().await.map_err(crate::store::StoreError::from)?;
+        tx.commit().await?;
         // An upload that comes now finds no row and stores an object of its own.
         let mut gone = 0;
         for (digest, object) in objects {
@@ -257,7 +260,7 @@ mod tests {
 
     async fn world() -> World {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("kiln.db")).await.unwrap();
+        let store = Store::open(&Database::Sqlite(folder.path().join("kiln.db"))).await.unwrap();
         let root = ArtifactRoot::Local(folder.path().join("artifacts"));
         let artifacts = ArtifactStore::open(&root).unwrap();
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000)));

@@ -1,0 +1,12 @@
+-- Several servers on one database: what was certain with one has to be said.
+
+-- A claim takes one job, whichever servers it is sent to.
+DROP INDEX jobs_by_claim;
+CREATE UNIQUE INDEX jobs_by_claim ON jobs (agent_id, claim_id) WHERE claim_id IS NOT NULL;
+
+-- Only jobs that wait are looked for; finished ones, which are nearly all, are not in the index.
+DROP INDEX jobs_to_claim;
+CREATE INDEX jobs_to_claim ON jobs (kind, priority DESC, created_at, leg, id) WHERE state = 'queued';
+
+-- Who holds this row takes in or forgets uploads.
+INSERT INTO counters (name, value) VALUES ('uploads', 0);
