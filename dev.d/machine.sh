@@ -13,6 +13,7 @@ readonly NEEDS=(
     dockerd:docker.io
     docker-compose:docker-compose
     mmdebstrap:mmdebstrap
+    initdb:postgresql
     /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring
 )
 
@@ -32,6 +33,8 @@ present() {
     case $1 in
         /*) [[ -e $1 ]] ;;
         *.h) [[ -n $(find /usr/include -path "*/$1" -print -quit 2>/dev/null) ]] ;;
+        # Debian keeps PostgreSQL's programs in a folder for each of its versions.
+        initdb) compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null ;;
         # An engine elsewhere or of another make needs no program here.
         dockerd) command -v dockerd >/dev/null || PATH=$PATH:/usr/sbin command -v dockerd >/dev/null || engine_answers ;;
         *) command -v "$1" >/dev/null || PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null ;;

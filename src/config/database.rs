@@ -21,6 +21,12 @@ const CONNECTIONS: u32 = 20;
 #[serde(transparent)]
 pub struct Secret(String);
 
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
 impl Secret {
     /// The text itself.
     pub fn reveal(&self) -> &str {

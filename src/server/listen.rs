@@ -20,8 +20,8 @@ pub(super) async fn run(store: Store, woken: (Queue, Logs), stop: CancellationTo
     let listening = async {
         loop {
             match listen(&store, &woken).await {
-                // One server, which knows what it does.
-                Ok(()) => return,
+                // One server, which knows what it does: there is nothing to hear.
+                Ok(()) => std::future::pending().await,
                 Err(error) => {
                     tracing::warn!(%error, "other servers cannot be heard for now");
                     tokio::time::sleep(PAUSE).await;

@@ -13,11 +13,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use super::{
-    StoreError,
-    error::OpenError,
-    sql::{dialects, sql},
-};
+use super::{StoreError, error::OpenError, sql::sql};
 use crate::{config::Database, model::Timestamp};
 
 /// Readers of SQLite at one time; the server has few cores to spare for more.
@@ -143,11 +139,9 @@ impl Store {
     }
 }
 
+/// Only ever asked of PostgreSQL.
 fn clock() -> super::sql::Sql {
-    dialects(
-        "SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER)",
-        "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
-    )
+    sql("SELECT kiln_now()")
 }
 
 async fn sqlite(path: &Path) -> Result<Pools, StoreError> {

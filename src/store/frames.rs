@@ -136,7 +136,7 @@ impl Store {
     ) -> Result<u64, StoreError> {
         let query = sql("SELECT CAST(COALESCE(SUM(length), 0) AS BIGINT) FROM log_frames \
              WHERE job_id = $1 AND attempt = $2 AND seq < $3 \
-             AND ($4 IS NULL OR stream = $4)");
+             AND (CAST($4 AS TEXT) IS NULL OR stream = $4)");
         let bytes = query
             .bind(job.to_string())
             .bind(i64::from(attempt))

@@ -243,7 +243,7 @@ mod tests {
             ArtifactPath, Digest,
             tree::{TarForm, TreeEntry, TreeKind},
         },
-        config::artifacts::ArtifactRoot,
+        config::{Database, artifacts::ArtifactRoot},
         model::{BuildId, ManualClock, QueueName, Recipe, Timestamp},
         protocol::{BuildSource, Trigger, UploadSource},
         store::NewBuild,

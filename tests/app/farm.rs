@@ -24,7 +24,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     script::{NONCE, Shelf},
-    support::repo::{Entry, Repo},
+    support::{
+        postgres::Postgres,
+        repo::{Entry, Repo},
+    },
 };
 
 /// How long a test waits for something that has to happen.
@@ -51,7 +54,9 @@ pub(crate) struct Farm {
     pub(crate) data: TempDir,
     pub(crate) enrollment: String,
     /// Moves only where the time was asked to stand still.
-    pub(crate) time: Arc<ManualClock>,
+    pub(crate) time: Time,
+    /// Ended with the farm.
+    _postgres: Option<Arc<Postgres>>,
     clock: Arc<dyn Clock>,
     settings: Settings,
     shelf: Shelf,
@@ -60,6 +65,28 @@ pub(crate) struct Farm {
     serving: Option<(CancellationToken, JoinHandle<()>)>,
     agents: Vec<Option<Agent>>,
     ended: bool,
+}
+
+/// A time that stands still until it is moved, for the server and for its database.
+pub(crate) struct Time {
+    clock: Arc<ManualClock>,
+    postgres: Option<Arc<Postgres>>,
+}
+
+impl Time {
+    pub(crate) fn advance(&self, duration: Duration) {
+        self.clock.advance(duration);
+        self.stand_still();
+    }
+
+    fn stand_still(&self) {
+        let Some(postgres) = &self.postgres else { return };
+        let now = self.clock.now().as_millis();
+        postgres.psql(&format!(
+            "CREATE OR REPLACE FUNCTION kiln_now() RETURNS BIGINT LANGUAGE sql VOLATILE \
+             AS $$ SELECT CAST({now} AS BIGINT) $$"
+        ));
+    }
 }
 
 /// An agent in a runtime of its own, so that it can be killed with everything it does.
@@ -123,14 +150,19 @@ impl Farm {
         let time = Arc::new(ManualClock::new(SystemClock.now()));
         let clock: Arc<dyn Clock> =
             if setup.manual { Arc::<ManualClock>::clone(&time) } else { Arc::new(SystemClock) };
+        let postgres = crate::POSTGRES.then(|| Arc::new(Postgres::start()));
+        let mut settings = setup.settings;
+        settings.database.url = postgres.as_ref().map(|postgres| postgres.url().into());
+        let time = Time { clock: time, postgres: postgres.clone().filter(|_| setup.manual) };
         let mut farm = Self {
             rest: Rest::new("http://127.0.0.1:1", None).unwrap(),
             sandbox: ScriptedSandbox::new(script),
             data: tempfile::Builder::new().prefix("kiln-app-").tempdir().unwrap(),
             enrollment: String::new(),
             time,
+            _postgres: postgres,
             clock,
-            settings: setup.settings,
+            settings,
             shelf: setup.shelf,
             workers: setup.workers,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -139,6 +171,7 @@ impl Farm {
             ended: false,
         };
         farm.start_server().await;
+        farm.time.stand_still();
         for _ in 0..setup.agents {
             let number = farm.agents.len();
             farm.start_agent(number);

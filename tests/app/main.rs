@@ -7,6 +7,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+/// The same tests run on PostgreSQL in `app_postgres`.
+const POSTGRES: bool = false;
+
 mod farm;
 mod program;
 mod pty;

@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "no test program uses all of it")]
 
 pub(crate) mod catalog;
+pub(crate) mod postgres;
 pub(crate) mod projects;
 pub(crate) mod repo;
 pub(crate) mod scenarios;
