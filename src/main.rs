@@ -21,11 +21,11 @@ fn main() -> ExitCode {
     let exit = match cli.command {
         Command::Client(command) => {
             let mut console = Console::standard();
-            runtime(kiln::cli::run(&cli.server, command, &mut console))
+            runtime(kiln::cli::run(&cli.access, command, &mut console))
         }
         Command::SourceHelper => return kiln::source::helper_main(),
         Command::Serve(args) => part(process::serve(args)),
-        Command::Agent(args) => part(process::agent(cli.server, args)),
+        Command::Agent(args) => part(process::agent(cli.access.server, args)),
         Command::Images(args) => part(process::images(args)),
     };
     ExitCode::from(exit.code())

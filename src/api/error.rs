@@ -188,7 +188,7 @@ impl From<AuthError> for ApiError {
     fn from(error: AuthError) -> Self {
         let message = error.to_string();
         match error {
-            AuthError::BadToken => Self::unauthorized(message),
+            AuthError::BadToken | AuthError::NoToken => Self::unauthorized(message),
             AuthError::Protocol(_) => Self::new(StatusCode::CONFLICT, "protocol", message),
             AuthError::Name => Self::invalid(message),
             AuthError::Store(error) => error.into(),

@@ -19,20 +19,12 @@ pub(super) fn bearer(parts: &Parts) -> Result<Option<&str>, ApiError> {
     }
 }
 
-/// Without a token it is whoever sits at this machine: the server listens on loopback only.
-async fn principal(parts: &Parts, state: &AppState) -> Result<Principal, ApiError> {
-    match bearer(parts)? {
-        None => Ok(Principal::LocalAdministrator),
-        Some(token) => Ok(Principal::Agent(state.auth.agent(token).await?)),
-    }
-}
-
 async fn allowed(
     parts: &Parts,
     state: &AppState,
     permission: Permission,
 ) -> Result<Principal, ApiError> {
-    let principal = principal(parts, state).await?;
+    let principal = state.auth.principal(bearer(parts)?).await?;
     if principal.may(permission) {
         return Ok(principal);
     }

@@ -1,5 +1,5 @@
 //! Who may do what: agents by their tokens, people (until there are accounts) by being on this
-//! machine.
+//! machine, or by the administrator's token where the server can be reached from others.
 //!
 //! Tokens are 32 random bytes; the database has only their SHA-256, which is enough for values
 //! nobody can guess. The enrollment token lets an agent make itself known; it lies in the data
@@ -9,4 +9,4 @@ mod agents;
 mod enrollment;
 
 pub use agents::{Auth, AuthError};
-pub use enrollment::{EnrollmentError, enrollment_token, kept_secret};
+pub use enrollment::{EnrollmentError, admin_token, enrollment_token, given_secret, kept_secret};

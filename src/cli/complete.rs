@@ -85,7 +85,10 @@ fn legs(build: &Build, (id, leg): (&str, &str)) -> Vec<CompletionCandidate> {
 
 /// Asks the server of the line that is completed; nothing if it has no answer in time.
 fn ask<T>(question: impl AsyncFnOnce(Rest) -> Option<T>) -> Option<T> {
-    let rest = Rest::new(&server(std::env::args()), None).ok()?;
+    let token_file = std::env::var_os("KILN_TOKEN_FILE").filter(|file| !file.is_empty());
+    let token = token_file.map(std::fs::read_to_string).transpose().ok()?;
+    let token = token.map(|token| token.trim().to_owned());
+    let rest = Rest::new(&server(std::env::args()), token).ok()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
     let answer = runtime.block_on(async { tokio::time::timeout(DEADLINE, question(rest)).await });
     runtime.shutdown_background();

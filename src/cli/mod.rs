@@ -35,7 +35,9 @@ mod unpack;
 #[cfg(test)]
 mod fixtures;
 
-pub use args::{AgentArgs, Cli, ClientCommand, Command, ImagesArgs, ImagesCommand, ServeArgs};
+pub use args::{
+    Access, AgentArgs, Cli, ClientCommand, Command, ImagesArgs, ImagesCommand, ServeArgs,
+};
 pub use complete::complete;
 pub use console::Console;
 pub use error::{CliError, Exit};

@@ -1,17 +1,17 @@
 //! Runs a client command and turns its end into an exit code.
 
-use super::{CliError, ClientCommand, Console, Exit, commands};
+use super::{Access, CliError, ClientCommand, Console, Exit, commands};
 use crate::client::Rest;
 
-/// Runs `command` against the server at `server`.
-pub async fn run(server: &str, command: ClientCommand, console: &mut Console) -> Exit {
+/// Runs `command` against a server.
+pub async fn run(access: &Access, command: ClientCommand, console: &mut Console) -> Exit {
     let waits = match &command {
         ClientCommand::Build(args) => !args.detach,
         ClientCommand::Retry(args) => args.waits(),
         ClientCommand::Run(_) => true,
         _ => false,
     };
-    match dispatch(server, command, console).await {
+    match dispatch(access, command, console).await {
         Ok(exit) => exit,
         // How the build ends is not known then, so it must not look like a success.
         Err(error) if error.is_closed_pipe() && waits => Exit::ClosedPipe,
@@ -24,11 +24,11 @@ pub async fn run(server: &str, command: ClientCommand, console: &mut Console) ->
 }
 
 async fn dispatch(
-    server: &str,
+    access: &Access,
     command: ClientCommand,
     console: &mut Console,
 ) -> Result<Exit, CliError> {
-    let rest = || Rest::new(server, None).map_err(CliError::from);
+    let rest = || Ok::<_, CliError>(Rest::new(&access.server, access.token()?)?);
     match command {
         ClientCommand::Build(args) => return commands::build(&rest()?, &args, console).await,
         ClientCommand::Retry(args) => return commands::retry(&rest()?, &args, console).await,
@@ -158,6 +158,10 @@ mod tests {
             .fallback(|| async { refusal(404, "not_found", "nothing here") })
     }
 
+    fn at(server: &str) -> Access {
+        Access { server: server.to_owned(), access_token_file: None }
+    }
+
     /// Runs a line against such a server and gives the exit code, both outputs and what was posted.
     async fn run_line(outcome: &'static str, line: &[&str]) -> (u8, Written, String, Vec<String>) {
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -168,7 +172,7 @@ mod tests {
         let (mut console, out, err) = fixtures::console();
         let cli = Cli::try_parse_from(["kiln"].iter().chain(line)).unwrap();
         let Command::Client(command) = cli.command else { panic!("{line:?}") };
-        let exit = run(&address, command, &mut console).await;
+        let exit = run(&at(&address), command, &mut console).await;
         server.abort();
         let seen = seen.lock().unwrap().clone();
         (exit.code(), out, err.text(), seen)
@@ -208,7 +212,7 @@ mod tests {
         let Command::Client(command) = cli.command else { panic!() };
         // Bound and gone again: nobody listens there.
         let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        assert_eq!(run(&format!("http://{address}"), command, &mut console).await.code(), 3);
+        assert_eq!(run(&at(&format!("http://{address}")), command, &mut console).await.code(), 3);
         assert!(err.text().starts_with("error: cannot reach the kiln server at http://127."));
         assert!(err.text().contains("is `kiln serve` running?"), "{}", err.text());
         assert_eq!(out.text(), "");
@@ -320,7 +324,7 @@ mod tests {
             let mut console = Console::piped(Box::new(Closed), Box::new(err.clone()));
             let cli = Cli::try_parse_from(["kiln"].iter().chain(line)).unwrap();
             let Command::Client(command) = cli.command else { panic!("{line:?}") };
-            let exit = run(&address, command, &mut console).await;
+            let exit = run(&at(&address), command, &mut console).await;
             assert_eq!((exit.code(), err.text().as_str()), (expected, ""), "{line:?}");
         }
         server.abort();

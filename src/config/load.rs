@@ -73,7 +73,7 @@ pub enum ConfigError {
 
 /// Variables with our prefix that are not settings of a section.
 const OTHERS: &[&str] =
-    &["KILN_SERVER", "KILN_DATA", "KILN_CONFIG", "KILN_LISTEN", "KILN_LOG", "KILN_IMAGE"];
+    &["KILN_SERVER", "KILN_TOKEN_FILE", "KILN_DATA", "KILN_CONFIG", "KILN_IMAGE"];
 
 /// Prefixes of variables that tests, the developer's script and `docker-compose.yml` use; the last
 /// has its own in the same `.env`.
@@ -97,6 +97,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
 const ALIASES: &[(&str, &[&str])] = &[
     ("KILN_LISTEN", &["server", "listen"]),
     ("KILN_LOG", &["server", "log"]),
+    ("KILN_ADMIN_TOKEN_FILE", &["server", "admin_token_file"]),
     ("LOG_LEVEL", &["server", "log"]),
     ("TIMEOUT", &["limits", "default", "wall_seconds"]),
     ("DATABASE_HOSTNAME", &["database", "hostname"]),

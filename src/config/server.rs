@@ -1,6 +1,9 @@
 //! Settings of the server: `[server]`.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
 
 use serde::Deserialize;
 
@@ -8,8 +11,14 @@ use serde::Deserialize;
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServerSettings {
-    /// Where it listens: an address of this machine only, until there are accounts.
+    /// Where it listens. Beyond loopback every client and agent needs a token.
     pub listen: SocketAddr,
+    /// File with the token that makes its bearer the administrator. Where one is given, clients need
+    /// it on loopback, too; beyond loopback `admin-token` in the data directory is made without it.
+    pub admin_token_file: Option<PathBuf>,
+    /// File with the enrollment token, the same for all servers of an installation; if not given,
+    /// `enrollment-token` in the data directory, which is made.
+    pub enrollment_token_file: Option<PathBuf>,
     /// What is logged, such as `info` or `kiln::queue=debug,info`.
     pub log: String,
     /// How it is logged.
@@ -31,6 +40,8 @@ impl Default for ServerSettings {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8000)),
+            admin_token_file: None,
+            enrollment_token_file: None,
             log: "info".to_owned(),
             log_format: LogFormat::default(),
         }

@@ -9,7 +9,8 @@ use super::AgentId;
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind", content = "id")]
 pub enum Principal {
-    /// Whoever reaches the loopback address of a server without accounts.
+    /// Whoever reaches the loopback address of a server without accounts, or has the token that a
+    /// server asks for that can be reached from elsewhere.
     LocalAdministrator,
     /// An agent, by its own token.
     Agent(AgentId),

@@ -1,6 +1,9 @@
 //! `kiln serve`: the server, and an agent beside it that talks to it over loopback like any other.
 
-use std::sync::Arc;
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+};
 
 use tokio_util::sync::CancellationToken;
 
@@ -22,7 +25,7 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     setup::init_log(&setup.settings.server)?;
     let stop = setup::stop_on_signal()?;
     let listener = server::listen(setup.settings.server.listen).await?;
-    let address = format!("http://{}", listener.local_addr()?);
+    let address = own_address(listener.local_addr()?);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     setup::make_data(&setup.data)?;
     // Each follower has a connection, each connection a descriptor.
@@ -64,4 +67,15 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     ended??;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// How the agent inside reaches the server: an address that stands for all of this machine's is none
+/// to connect to.
+fn own_address(listened: SocketAddr) -> String {
+    let ip = match listened.ip() {
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    format!("http://{}", SocketAddr::new(ip, listened.port()))
 }

@@ -30,11 +30,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The server cannot listen.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
-    /// The address is not one of this machine only.
-    #[error(
-        "{0} can be reached from other machines: until there are accounts, kiln listens on a loopback address only, such as 127.0.0.1:8000"
-    )]
-    NotLoopback(SocketAddr),
     /// The address cannot be had.
     #[error("cannot listen on {address}: {error}; choose another address with --listen")]
     Bind {
@@ -45,11 +40,8 @@ pub enum ListenError {
     },
 }
 
-/// Listens on a loopback address.
+/// Listens on an address.
 pub async fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
-    if !address.ip().is_loopback() {
-        return Err(ListenError::NotLoopback(address));
-    }
     TcpListener::bind(address).await.map_err(|error| ListenError::Bind { address, error })
 }
 

@@ -17,7 +17,7 @@ use crate::{
     api::{self, AppState},
     archive::tree::TreeBounds,
     artifact::{ArtifactError, ArtifactStore},
-    auth::{Auth, EnrollmentError, enrollment_token},
+    auth::{Auth, EnrollmentError, admin_token, enrollment_token},
     config::{DatabaseError, Settings},
     logs::Logs,
     model::{Clock, LimitError},
@@ -98,7 +98,13 @@ impl Server {
     ) -> Result<Self, ServeError> {
         let failed = |error| ServeError::Data { path: data.to_owned(), error };
         let lock = lock::lock(data).map_err(failed)?;
-        let enrollment = enrollment_token(data)?;
+        let server = &settings.server;
+        let enrollment = enrollment_token(server.enrollment_token_file.as_deref(), data)?;
+        let is_reached = !server.listen.ip().is_loopback();
+        let admin = match server.admin_token_file.as_deref() {
+            None if !is_reached => None,
+            given => Some(admin_token(given, data)?),
+        };
         let database = settings.database.resolve(data)?;
         let store = Store::open(&database).await?;
         let artifacts = ArtifactStore::open(&settings.artifacts.root(data))?;
@@ -128,7 +134,8 @@ impl Server {
         let state = AppState {
             uploads,
             logs: Logs::new(store.clone(), artifacts.clone(), Arc::clone(&clock)),
-            auth: Auth::new(store.clone(), Arc::clone(&clock), &enrollment),
+            auth: Auth::new(store.clone(), Arc::clone(&clock), &enrollment)
+                .with_admin(admin.as_deref()),
             queue,
             artifacts,
             sources,

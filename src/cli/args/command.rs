@@ -1,6 +1,10 @@
 //! The command line as a whole.
 
-use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::cli::CliError;
 
 use super::{
     AgentArgs, AgentsArgs, ArtifactsArgs, BuildArgs, BuildsArgs, CancelArgs, CompletionsArgs,
@@ -20,6 +24,17 @@ interrupted: the build goes on; 141 the reader of the output went away before th
 #[derive(Debug, Parser)]
 #[command(name = "kiln", version, about, after_help = EXIT_CODES, max_term_width = 100)]
 pub struct Cli {
+    /// Which server.
+    #[command(flatten)]
+    pub access: Access,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Which server is asked, and as whom.
+#[derive(Clone, Debug, Args)]
+pub struct Access {
     /// The server's address.
     #[arg(
         long,
@@ -30,9 +45,27 @@ pub struct Cli {
         default_value = DEFAULT_SERVER
     )]
     pub server: String,
-    /// What to do.
-    #[command(subcommand)]
-    pub command: Command,
+    /// A file with the token that the server asks for, where it does
+    #[arg(
+        long,
+        global = true,
+        env = "KILN_TOKEN_FILE",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
+    pub access_token_file: Option<PathBuf>,
+}
+
+impl Access {
+    /// The token in the file, if one is named.
+    pub(in crate::cli) fn token(&self) -> Result<Option<String>, CliError> {
+        let Some(path) = &self.access_token_file else { return Ok(None) };
+        let text = std::fs::read_to_string(path).map_err(|problem| CliError::File {
+            what: format!("read the token in {}", path.display()),
+            problem,
+        })?;
+        Ok(Some(text.trim().to_owned()))
+    }
 }
 
 /// What to do.

@@ -11,7 +11,7 @@ mod server;
 
 pub(super) use build::{BuildArgs, FollowArgs, RetryArgs, is_remote};
 pub(super) use command::DEFAULT_SERVER;
-pub use command::{Cli, ClientCommand, Command};
+pub use command::{Access, Cli, ClientCommand, Command};
 pub(super) use exec::{InitArgs, RunArgs};
 pub(super) use read::{
     AgentsArgs, ArtifactsArgs, BuildsArgs, CancelArgs, CompletionsArgs, LogArgs, ManArgs, ShowArgs,

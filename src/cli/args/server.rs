@@ -12,7 +12,7 @@ use crate::model::ToolchainName;
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_help = examples::SERVE)]
 pub struct ServeArgs {
-    /// The address to listen on, loopback only; default: 127.0.0.1:8000
+    /// The address to listen on; beyond loopback clients need a token; default: 127.0.0.1:8000
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<SocketAddr>,
     /// Where database, artifacts, logs and mirrors are kept
