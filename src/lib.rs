@@ -10,6 +10,7 @@ pub mod config;
 pub mod diagnostics;
 pub mod pipe;
 pub mod protocol;
+pub mod tls;
 pub mod toolchain;
 
 pub mod artifact;

@@ -164,6 +164,12 @@ impl From<ArtifactError> for ApiError {
                 let message = "the artifact repository is full";
                 Self::new(StatusCode::INSUFFICIENT_STORAGE, "store_full", message)
             }
+            ArtifactError::Unavailable(_) => {
+                tracing::warn!(%error, "the artifact repository cannot be used for now");
+                let message =
+                    "the artifact repository cannot be used for now; try again in a moment";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
+            }
             ArtifactError::Upload(error) => {
                 Self::bad_request(format!("the upload broke off: {error}"))
             }

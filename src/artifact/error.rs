@@ -4,6 +4,9 @@ use std::{error::Error, io};
 
 use crate::{archive::RangeError, model::Cause};
 
+/// What object_store calls the folder of this machine.
+const LOCAL: &str = "LocalFileSystem";
+
 /// The artifact repository could not do its part.
 #[derive(Debug, thiserror::Error)]
 pub enum ArtifactError {
@@ -16,6 +19,9 @@ pub enum ArtifactError {
     /// The service or the file system failed.
     #[error("the artifact repository failed: {0}")]
     Failed(String),
+    /// The service does not answer, or answers that it cannot now: the same may work in a moment.
+    #[error("the artifact repository cannot be used for now: {0}")]
+    Unavailable(String),
     /// Whoever sent the bytes stopped or failed.
     #[error("the upload broke off: {0}")]
     Upload(#[source] io::Error),
@@ -35,9 +41,11 @@ impl ArtifactError {
     /// repository's fault.
     pub const fn cause(&self) -> Option<Cause> {
         match self {
-            Self::Full(_) | Self::Failed(_) | Self::Damaged(_) | Self::NotFound(_) => {
-                Some(Cause::Store)
-            }
+            Self::Full(_)
+            | Self::Failed(_)
+            | Self::Unavailable(_)
+            | Self::Damaged(_)
+            | Self::NotFound(_) => Some(Cause::Store),
             Self::Upload(_) | Self::TooLarge(_) | Self::Range => None,
         }
     }
@@ -46,7 +54,13 @@ impl ArtifactError {
     fn failed(error: &(dyn Error + 'static)) -> Self {
         let mut text = error.to_string();
         let mut source = Some(error);
+        let mut is_away = false;
         while let Some(inner) = source {
+            // What a service of others fails with has been tried again for a while already. A disk
+            // that fails will go on failing.
+            is_away |= inner.downcast_ref::<object_store::Error>().is_some_and(|error| {
+                matches!(error, object_store::Error::Generic { store, .. } if *store != LOCAL)
+            });
             let io = inner.downcast_ref::<io::Error>();
             let full = |io: &io::Error| {
                 matches!(io.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
@@ -62,7 +76,7 @@ impl ArtifactError {
             let wrapped = io.and_then(io::Error::get_ref);
             source = wrapped.map(|wrapped| wrapped as _).or_else(|| inner.source());
         }
-        Self::Failed(text)
+        if is_away { Self::Unavailable(text) } else { Self::Failed(text) }
     }
 }
 

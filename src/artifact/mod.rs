@@ -6,6 +6,7 @@
 mod error;
 mod key;
 mod manifest;
+mod remote;
 mod serve;
 mod store;
 mod sweep;

@@ -4,20 +4,24 @@
 //! dropped, leaves nothing (where publishing itself fails, a staging file that is swept). The
 //! local backend syncs files and folders before it says "stored".
 
-use std::{io, ops::Range, path::PathBuf, pin::Pin, sync::Arc};
+use std::{io, ops::Range, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt};
+use http::Method;
 use object_store::{
-    GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, buffered::BufWriter,
-    local::LocalFileSystem, path::Path,
+    GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
+    buffered::BufWriter, local::LocalFileSystem, path::Path, signer::Signer,
 };
 use tokio::io::AsyncWriteExt;
 
-use super::{ArtifactError, Key};
+use super::{
+    ArtifactError, Key,
+    remote::{Remote, remote, unusable},
+};
 use crate::{
     archive::{Digest, Hasher},
-    config::artifacts::ArtifactRoot,
+    config::artifacts::{ArtifactRoot, ArtifactSettings},
     model::Timestamp,
 };
 
@@ -25,15 +29,18 @@ use crate::{
 pub type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
 /// Bytes held before an upload becomes one of several parts; also the parts' size.
-const PART_BYTES: usize = 4 << 20;
+const PART_BYTES: usize = 8 << 20;
 /// Parts on their way at one time, which bounds the memory of an upload.
 const PARTS_AT_ONCE: usize = 4;
 
 /// The artifact repository.
 #[derive(Clone, Debug)]
 pub struct ArtifactStore {
-    pub(super) inner: Arc<LocalFileSystem>,
-    pub(super) root: PathBuf,
+    pub(super) inner: Arc<dyn ObjectStore>,
+    /// The folder it is, if it is one.
+    pub(super) folder: Option<PathBuf>,
+    /// Who gives out URLs of the service, if downloads go there; and what keys begin with.
+    signed: Option<(Arc<dyn Signer>, Path)>,
 }
 
 /// What was stored.
@@ -76,9 +83,31 @@ impl std::fmt::Debug for Object {
 }
 
 impl ArtifactStore {
-    /// Opens the repository at `root`, and makes it if it is not there. Touches the disk.
-    pub fn open(root: &ArtifactRoot) -> Result<Self, ArtifactError> {
-        let ArtifactRoot::Local(folder) = root;
+    /// Opens the repository that the settings name. A folder is made if it is not there; a bucket
+    /// has to be there, answer and let kiln in.
+    pub async fn open(
+        settings: &ArtifactSettings,
+        data: &std::path::Path,
+    ) -> Result<Self, ArtifactError> {
+        if let Some(sentence) = settings.contradiction(data) {
+            return Err(ArtifactError::Failed(sentence));
+        }
+        let root = settings.root(data);
+        let reached = remote(&root, settings).map_err(|error| unusable(&root, &error))?;
+        let Some(Remote { store, signer, prefix }) = reached else {
+            return match &root {
+                ArtifactRoot::Local(folder) => Self::local(folder),
+                _ => Err(ArtifactError::Failed(format!("{root} cannot be used"))),
+            };
+        };
+        let signed = settings.presigned_downloads.then_some((signer, prefix));
+        let opened = Self { inner: store, folder: None, signed };
+        opened.probe().await.map_err(|error| unusable(&root, &error))?;
+        Ok(opened)
+    }
+
+    /// Opens the repository in a folder, and makes it if it is not there. Touches the disk.
+    pub fn local(folder: &std::path::Path) -> Result<Self, ArtifactError> {
         let failed = |error: io::Error| {
             ArtifactError::Failed(format!("{} cannot be used: {error}", folder.display()))
         };
@@ -86,7 +115,38 @@ impl ArtifactStore {
         let root = folder.canonicalize().map_err(failed)?;
         let inner =
             LocalFileSystem::new_with_prefix(&root)?.with_fsync(true).with_automatic_cleanup(true);
-        Ok(Self { inner: Arc::new(inner), root })
+        Ok(Self { inner: Arc::new(inner), folder: Some(root), signed: None })
+    }
+
+    /// Whether the service answers and has the bucket: asks for one object at most.
+    async fn probe(&self) -> Result<(), ArtifactError> {
+        self.inner.list(None).take(1).try_collect::<Vec<_>>().await?;
+        Ok(())
+    }
+
+    /// A URL from which whoever has it can read the object at `key` for as long as `good_for`; none
+    /// where downloads go through the server.
+    pub async fn signed_url(
+        &self,
+        key: &Key,
+        good_for: Duration,
+    ) -> Result<Option<String>, ArtifactError> {
+        let Some((signer, prefix)) = &self.signed else { return Ok(None) };
+        let path: Path = prefix.parts().chain(key.path().parts()).collect();
+        Ok(Some(signer.signed_url(Method::GET, &path, good_for).await?.into()))
+    }
+
+    /// Writes an object unless there is one; false if there was.
+    pub(super) async fn create(&self, path: &Path, bytes: Bytes) -> Result<bool, ArtifactError> {
+        let create = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        match self.inner.put_opts(path, bytes.into(), create).await {
+            Ok(_) => Ok(true),
+            Err(
+                object_store::Error::AlreadyExists { .. }
+                | object_store::Error::Precondition { .. },
+            ) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Stores what `bytes` yields, at most `most` bytes, under `key`.
@@ -96,7 +156,7 @@ impl ArtifactStore {
         mut bytes: ByteStream,
         most: u64,
     ) -> Result<Stored, ArtifactError> {
-        let store: Arc<dyn ObjectStore> = Arc::<LocalFileSystem>::clone(&self.inner);
+        let store = Arc::clone(&self.inner);
         let mut writer = BufWriter::with_capacity(store, key.path(), PART_BYTES)
             .with_max_concurrency(PARTS_AT_ONCE);
         match copy(&mut bytes, &mut writer, most).await {
@@ -236,8 +296,8 @@ pub(super) mod tests {
 
     pub(in crate::artifact) fn store() -> (tempfile::TempDir, ArtifactStore) {
         let folder = tempfile::tempdir().unwrap();
-        let root = ArtifactRoot::Local(folder.path().join("made/on demand"));
-        (folder, ArtifactStore::open(&root).unwrap())
+        let store = ArtifactStore::local(&folder.path().join("made/on demand")).unwrap();
+        (folder, store)
     }
 
     pub(in crate::artifact) fn key(attempt: u32, name: ObjectName) -> Key {
@@ -247,7 +307,7 @@ pub(super) mod tests {
     }
 
     pub(in crate::artifact) fn files(store: &ArtifactStore) -> Vec<PathBuf> {
-        let mut folders = vec![store.root.clone()];
+        let mut folders = vec![store.folder.clone().unwrap()];
         let mut files = Vec::new();
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(folder).unwrap() {
@@ -274,7 +334,7 @@ pub(super) mod tests {
     #[tokio::test]
     async fn what_was_stored_comes_back_whole_or_in_part() {
         let (_folder, store) = store();
-        for sizes in [&[][..], &[5], &[3 << 20, 0, 3 << 20, 7]] {
+        for sizes in [&[][..], &[5], &[7 << 20, 0, 7 << 20, 7]] {
             let key = key(1, ObjectName::Archive);
             let total: usize = sizes.iter().sum();
             let content = vec![b'x'; total];
@@ -303,7 +363,7 @@ pub(super) mod tests {
     async fn an_upload_that_fails_leaves_nothing() {
         let (_folder, store) = store();
         let key = key(1, ObjectName::Archive);
-        for good in [5, 9 << 20] {
+        for good in [5, 17 << 20] {
             let broken = || stream::iter([Err(io::Error::other("gone"))]);
             let upload = chunks(&[good]).chain(broken()).boxed();
             let error = store.put_stream(&key, upload, u64::MAX).await.unwrap_err();
@@ -320,9 +380,9 @@ pub(super) mod tests {
     async fn an_upload_that_cannot_be_published_leaves_nothing_a_sweep_misses() {
         let (_folder, store) = store();
         let key = key(1, ObjectName::Archive);
-        let in_the_way = store.root.join(key.to_string()).join("folder");
+        let in_the_way = store.folder.clone().unwrap().join(key.to_string()).join("folder");
         std::fs::create_dir_all(in_the_way).unwrap();
-        for size in [5, 9 << 20] {
+        for size in [5, 17 << 20] {
             let error = store.put_stream(&key, chunks(&[size]), u64::MAX).await.unwrap_err();
             assert!(matches!(error, ArtifactError::Failed(_)), "{error}");
             store.sweep(|_| false, Timestamp::from_millis(i64::MAX)).await.unwrap();
@@ -334,7 +394,7 @@ pub(super) mod tests {
     async fn an_upload_that_is_dropped_leaves_nothing() {
         let (_folder, store) = store();
         let key = key(1, ObjectName::Archive);
-        let upload = chunks(&[9 << 20]).chain(stream::pending()).boxed();
+        let upload = chunks(&[17 << 20]).chain(stream::pending()).boxed();
         let mut put = Box::pin(store.put_stream(&key, upload, u64::MAX));
         while files(&store).is_empty() {
             let _ = futures_util::poll!(&mut put);
@@ -363,7 +423,7 @@ pub(super) mod tests {
     async fn a_root_that_cannot_be_is_refused_when_it_is_opened() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("file"), "").unwrap();
-        let root = ArtifactRoot::Local(folder.path().join("file"));
-        assert!(matches!(ArtifactStore::open(&root), Err(ArtifactError::Failed(_))));
+        let file = folder.path().join("file");
+        assert!(matches!(ArtifactStore::local(&file), Err(ArtifactError::Failed(_))));
     }
 }

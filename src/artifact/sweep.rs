@@ -3,14 +3,15 @@
 //! Only what is older than a given time goes, because an upload comes before its row. What does
 //! not look like ours is left alone.
 
-use std::{fs::OpenOptions, io::Write as _, path::Path, time::SystemTime};
+use std::{path::Path, time::SystemTime};
 
 use futures_util::TryStreamExt;
+use object_store::ObjectStoreExt as _;
 
 use super::{ArtifactError, ArtifactStore, Key};
 use crate::model::Timestamp;
 
-/// The file that names the installation a repository belongs to.
+/// The object that names the installation a repository belongs to.
 const OWNER: &str = "installation";
 
 /// What a sweep removed.
@@ -28,18 +29,12 @@ impl ArtifactStore {
     /// Whether the repository belongs to this installation: the first that asks owns it. Another's
     /// objects are unknown here and must not be swept.
     pub async fn belongs_to(&self, installation: &str) -> Result<bool, ArtifactError> {
-        let path = self.root.join(OWNER);
-        let installation = installation.to_owned();
-        let belongs = tokio::task::spawn_blocking(move || {
-            match OpenOptions::new().write(true).create_new(true).open(&path) {
-                Ok(mut file) => file.write_all(installation.as_bytes()).map(|()| true),
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                    Ok(std::fs::read_to_string(&path)? == installation)
-                }
-                Err(error) => Err(error),
-            }
-        });
-        Ok(belongs.await.map_err(std::io::Error::other)??)
+        let path = object_store::path::Path::from(OWNER);
+        if self.create(&path, installation.to_owned().into()).await? {
+            return Ok(true);
+        }
+        let owner = self.inner.get(&path).await?.bytes().await?;
+        Ok(owner == installation.as_bytes())
     }
 
     /// Removes objects older than `older_than` that `is_known` does not know, and staging files
@@ -58,7 +53,7 @@ impl ArtifactStore {
                 swept.bytes += meta.bytes;
             }
         }
-        let root = self.root.clone();
+        let Some(root) = self.folder.clone() else { return Ok(swept) };
         let staged = tokio::task::spawn_blocking(move || sweep_staged(&root, &root, older_than));
         swept.staged = staged.await.map_err(std::io::Error::other)??;
         Ok(swept)
@@ -126,11 +121,11 @@ mod tests {
             store.put_bytes(key, "log".into()).await.unwrap();
         }
         let staged = key(3, ObjectName::Archive);
-        let staged = store.root.join(format!("{staged}#1"));
+        let staged = store.folder.clone().unwrap().join(format!("{staged}#1"));
         std::fs::create_dir_all(staged.parent().unwrap()).unwrap();
         std::fs::write(&staged, "part").unwrap();
         for foreign in ["README", "notes#1"] {
-            std::fs::write(store.root.join(foreign), "not ours").unwrap();
+            std::fs::write(store.folder.clone().unwrap().join(foreign), "not ours").unwrap();
         }
         let is_known = |key: &Key| *key == known;
 

@@ -1,12 +1,15 @@
 //! The HTTP client both APIs share: TLS set up once, deadlines on everything, the error envelope
 //! understood.
 
-use std::{sync::Once, time::Duration};
+use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use url::Url;
 
-use crate::protocol::{ErrorBody, ErrorEnvelope};
+use crate::{
+    protocol::{ErrorBody, ErrorEnvelope},
+    tls,
+};
 
 /// How long a connection may take to come about.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
@@ -77,7 +80,7 @@ impl Http {
             let path = format!("{}/", base_url.path());
             base_url.set_path(&path);
         }
-        init_tls();
+        tls::init();
         let client = reqwest::Client::builder()
             .connect_timeout(CONNECT_DEADLINE)
             .redirect(reqwest::redirect::Policy::none())
@@ -146,15 +149,6 @@ fn refused(status: StatusCode, text: &str) -> ClientError {
         |envelope| envelope.error,
     );
     ClientError::Refused { status: status.as_u16(), body }
-}
-
-/// Installs the TLS provider; reqwest panics without one, even for plain HTTP.
-pub(crate) fn init_tls() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        // Only fails when one is installed already, which is just as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
 }
 
 #[cfg(test)]

@@ -121,10 +121,13 @@ impl Settings {
                 set(&mut table, &path, name, value)?;
             }
         }
-        table.try_into().map_err(|error: toml::de::Error| ConfigError::File {
-            path: file.unwrap_or(Path::new("environment")).to_owned(),
-            problem: error.to_string(),
-        })
+        let mut settings: Self =
+            table.try_into().map_err(|error: toml::de::Error| ConfigError::File {
+                path: file.unwrap_or(Path::new("environment")).to_owned(),
+                problem: error.to_string(),
+            })?;
+        settings.artifacts.take_credentials(environment.iter());
+        Ok(settings)
     }
 }
 

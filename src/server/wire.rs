@@ -107,7 +107,7 @@ impl Server {
         };
         let database = settings.database.resolve(data)?;
         let store = Store::open(&database).await?;
-        let artifacts = ArtifactStore::open(&settings.artifacts.root(data))?;
+        let artifacts = ArtifactStore::open(&settings.artifacts, data).await?;
         let catalogue = catalogue(settings)?;
         let (limits, maximum) = settings.limits.resolve()?;
         let queue = Queue::new(

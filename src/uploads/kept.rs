@@ -243,7 +243,7 @@ mod tests {
             ArtifactPath, Digest,
             tree::{TarForm, TreeEntry, TreeKind},
         },
-        config::{Database, artifacts::ArtifactRoot},
+        config::Database,
         model::{BuildId, ManualClock, QueueName, Recipe, Timestamp},
         protocol::{BuildSource, Trigger, UploadSource},
         store::NewBuild,
@@ -261,8 +261,7 @@ mod tests {
     async fn world() -> World {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&Database::Sqlite(folder.path().join("kiln.db"))).await.unwrap();
-        let root = ArtifactRoot::Local(folder.path().join("artifacts"));
-        let artifacts = ArtifactStore::open(&root).unwrap();
+        let artifacts = ArtifactStore::local(&folder.path().join("artifacts")).unwrap();
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000)));
         let bounds = UploadBounds {
             tree: TreeBounds { bytes: 1_000, entries: 10, depth: 5 },
