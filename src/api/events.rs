@@ -1,25 +1,17 @@
 //! `/api/v1/events`: state changes as they happen, none left out, none twice.
 
-use std::time::Duration;
-
-use axum::{
-    extract::State,
-    http::HeaderMap,
-    response::{Response, sse},
-};
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
+use axum::{extract::State, http::HeaderMap, response::Response};
+use bytes::Bytes;
+use tokio::sync::{broadcast, mpsc};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{ApiError, AppState, job_log::sse, principal::Reads};
+use super::{
+    ApiError, AppState,
+    feed::{BATCH, LOOK_AGAIN, Numbered, numbered},
+    principal::Reads,
+    sse::{WAITING, sse},
+};
 use crate::protocol::{ErrorEnvelope, Event};
-
-/// Events read at a time, and how many wait for a slow reader.
-const BATCH: u32 = 100;
-const WAITING: usize = 16;
-
-/// How often the store is looked at though nothing woke the stream.
-const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(events))
@@ -28,7 +20,8 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 /// Follow state changes
 ///
 /// Server-sent events `build` and `job`. Without `Last-Event-ID` it begins with what happens next;
-/// `resync` means that events were missed for good: read the lists again.
+/// `resync` means that events were missed for good: read the lists again. A server that stops ends
+/// the stream with `retry`: come back after as many milliseconds, with the last id.
 #[utoipa::path(get, path = "/api/v1/events", tag = "events",
     params(("Last-Event-ID" = Option<u64>, Header, description = "Go on after this event.")),
     responses(
@@ -56,8 +49,9 @@ async fn events(
         let _ = out.try_send(resync(newest));
     }
     let after = if missed { newest } else { after };
+    let stop = state.stop.clone();
+    let ended = stop.clone();
     tokio::spawn(async move {
-        let stop = state.stop.clone();
         let gone = out.clone();
         tokio::select! {
             () = stop.cancelled() => {}
@@ -65,47 +59,83 @@ async fn events(
             () = pump(&state, after, out) => {}
         }
     });
-    Ok(sse(ReceiverStream::new(waiting)))
+    Ok(sse(waiting, ended))
 }
 
 /// Says that events were missed for good.
-fn resync(newest: u64) -> sse::Event {
-    sse::Event::default().event("resync").id(newest.to_string()).data("{}")
+fn resync(newest: u64) -> Bytes {
+    format!("event: resync\nid: {newest}\ndata: {{}}\n\n").into()
 }
 
-async fn pump(state: &AppState, mut after: u64, out: mpsc::Sender<sse::Event>) {
-    let mut changes = state.queue.changes();
+/// Stored events first, then the reader's while they continue, and back to the store when they do
+/// not: numbers have no holes.
+async fn pump(state: &AppState, mut after: u64, out: mpsc::Sender<Bytes>) {
+    let reader = state.feed.reader(state.queue.changes());
+    let mut live = reader.subscribe().await;
     loop {
-        changes.mark_unchanged();
-        let events = match state.store.events_after(after, BATCH).await {
+        let caught_up = catch_up(state, &mut after, &out).await;
+        if !caught_up || !pass_on(&mut live, &mut after, &out).await {
+            return;
+        }
+    }
+}
+
+/// Sends what is stored after number `after`; whether there is somebody to send to.
+async fn catch_up(state: &AppState, after: &mut u64, out: &mpsc::Sender<Bytes>) -> bool {
+    loop {
+        let events = match state.feed.stored(*after).await {
             Ok(events) => events,
             Err(error) => {
                 tracing::error!(%error, "reading events failed");
-                return;
+                return false;
             }
         };
         let read = events.len();
-        // Numbers have no holes: what is missing was forgotten before this reader came to it.
-        if events.first().is_some_and(|first| first.id != after + 1) {
-            let Ok((_, newest)) = state.store.event_bounds().await else { return };
-            after = newest;
+        // What is missing was forgotten before this stream came to it.
+        if events.first().is_some_and(|first| first.id != *after + 1) {
+            let Ok((_, newest)) = state.store.event_bounds().await else { return false };
+            *after = newest;
             if out.send(resync(newest)).await.is_err() {
-                return;
+                return false;
             }
             continue;
         }
         for event in events {
-            after = event.id;
-            let data = serde_json::to_string(&event).expect("events serialize");
-            let event =
-                sse::Event::default().event(event.kind.name()).id(event.id.to_string()).data(data);
-            if out.send(event).await.is_err() {
-                return;
+            *after = event.id;
+            if out.send(numbered(&event).wire).await.is_err() {
+                return false;
             }
         }
         if read < BATCH as usize {
-            // Something changed, or it is time to look anyway.
-            let _ = tokio::time::timeout(LOOK_AGAIN, changes.changed()).await;
+            return true;
+        }
+    }
+}
+
+/// Passes on what the reader sends while it continues; whether there is somebody to send to.
+async fn pass_on(
+    live: &mut broadcast::Receiver<Numbered>,
+    after: &mut u64,
+    out: &mpsc::Sender<Bytes>,
+) -> bool {
+    loop {
+        let event = match live.recv().await {
+            Ok(event) => event,
+            Err(broadcast::error::RecvError::Lagged(_)) => return true,
+            Err(broadcast::error::RecvError::Closed) => {
+                tokio::time::sleep(LOOK_AGAIN).await;
+                return true;
+            }
+        };
+        if event.id <= *after {
+            continue;
+        }
+        if event.id != *after + 1 {
+            return true;
+        }
+        *after = event.id;
+        if out.send(event.wire).await.is_err() {
+            return false;
         }
     }
 }

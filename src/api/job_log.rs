@@ -1,19 +1,12 @@
 //! `/api/v1/jobs/{job}/log`: as bytes, and as a stream of events.
 
-use std::{convert::Infallible, time::Duration};
-
 use axum::{
     body::Body,
     extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
-    response::{
-        IntoResponse, Response,
-        sse::{Event, KeepAlive, Sse},
-    },
+    response::{IntoResponse, Response},
 };
-use futures_util::{Stream, StreamExt as _};
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
@@ -21,17 +14,12 @@ use super::{
     extract::{Path, Query},
     principal::Reads,
     ranged,
+    sse::{WAITING, sse},
 };
 use crate::{
     model::{JobId, LogPosition},
     protocol::{ErrorEnvelope, LogEvent, LogQuery},
 };
-
-/// Events that wait for a slow follower; what does not fit stays where it is stored.
-const WAITING: usize = 16;
-
-/// How often a silent stream says that it is alive: under the idle limit of usual proxies.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(log)).routes(routes!(stream))
@@ -99,7 +87,8 @@ async fn no_attempt(
 ///
 /// Server-sent events: `log`, `step`, `gap`, `attempt`, `state`, and `end` as the last. The id of
 /// an event is `attempt.offset`: going on with `Last-Event-ID` (or `?after=`) neither loses nor
-/// repeats a byte.
+/// repeats a byte. A server that stops ends the stream with `retry`: come back in the same way after
+/// as many milliseconds.
 #[utoipa::path(get, path = "/api/v1/jobs/{job}/log/stream", tag = "logs",
     params(("job" = JobId, Path), LogQuery,
         ("Last-Event-ID" = Option<String>, Header, description = "Where to go on.")),
@@ -123,15 +112,9 @@ async fn stream(
     let place = place(&query, &headers)?;
     let (out, followed) = mpsc::channel(WAITING);
     let (logs, changes, stop) = (state.logs.clone(), state.queue.changes(), state.stop.clone());
+    let ended = stop.clone();
     tokio::spawn(async move { logs.follow(job, place, changes, out, stop).await });
-    let events = ReceiverStream::new(followed).map(|followed| {
-        let event = Event::default().event(followed.name).data(&*followed.data);
-        match followed.id {
-            Some(id) => event.id(id.to_string()),
-            None => event,
-        }
-    });
-    Ok(sse(events))
+    Ok(sse(followed, ended))
 }
 
 fn place(query: &LogQuery, headers: &HeaderMap) -> Result<LogPosition, ApiError> {
@@ -146,13 +129,4 @@ fn place(query: &LogQuery, headers: &HeaderMap) -> Result<LogPosition, ApiError>
         (None, Some(attempt)) => Ok(LogPosition { attempt, offset: 0 }),
         (None, None) => Ok(LogPosition::default()),
     }
-}
-
-/// Events as an answer: kept alive, not buffered by proxies.
-pub(super) fn sse(events: impl Stream<Item = Event> + Send + 'static) -> Response {
-    let events = events.map(Ok::<_, Infallible>);
-    let mut response =
-        Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response();
-    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
-    response
 }

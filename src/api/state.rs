@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::Feed;
 use crate::{
     artifact::ArtifactStore, auth::Auth, logs::Logs, protocol::ToolchainView, queue::Queue,
     source::Sources, store::Store, uploads::Uploads,
@@ -17,6 +18,8 @@ pub struct AppState {
     pub store: Store,
     /// The queue.
     pub queue: Queue,
+    /// Events.
+    pub feed: Feed,
     /// Logs.
     pub logs: Logs,
     /// Uploaded trees.

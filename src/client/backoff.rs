@@ -35,6 +35,14 @@ impl Backoff {
         self.since = None;
     }
 
+    /// The same where the server may have said when to come back: a wait of its choice is no failure
+    /// that makes the next one longer.
+    pub(super) fn wait_as_told(&mut self, told: Option<Duration>) -> Option<Duration> {
+        let Some(told) = told else { return self.wait() };
+        let since = *self.since.get_or_insert_with(Instant::now);
+        (since.elapsed() < self.give_up_after).then_some(told)
+    }
+
     /// How long to wait now; nothing once it has taken too long.
     pub(super) fn wait(&mut self) -> Option<Duration> {
         let since = *self.since.get_or_insert_with(Instant::now);
@@ -63,6 +71,10 @@ mod tests {
         assert!(waits.iter().all(|wait| *wait <= MOST));
         assert!(waits.iter().sum::<Duration>() >= GIVE_UP_AFTER);
         backoff.reset();
-        assert_eq!(backoff.wait(), Some(FIRST));
+        let told = Duration::from_secs(1);
+        assert_eq!(backoff.wait_as_told(Some(told)), Some(told));
+        assert_eq!(backoff.wait_as_told(None), Some(FIRST));
+        tokio::time::advance(GIVE_UP_AFTER).await;
+        assert_eq!(backoff.wait_as_told(Some(told)), None, "not without end either");
     }
 }

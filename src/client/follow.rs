@@ -102,9 +102,10 @@ impl LogFollow {
             if since.elapsed() >= LIVED {
                 self.backoff.reset();
             }
+            let told = connection.retry();
             self.connection = None;
             // A server that accepts and hangs up must not be asked without end and pause either.
-            let wait = self.backoff.wait().ok_or_else(|| ClientError::Unreachable {
+            let wait = self.backoff.wait_as_told(told).ok_or_else(|| ClientError::Unreachable {
                 server: self.rest.http().base().to_string(),
                 problem: "the log's stream breaks off again and again".to_owned(),
             })?;

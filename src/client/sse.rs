@@ -16,8 +16,14 @@ const SILENCE: Duration = Duration::from_mins(1);
 
 type Bytes = Pin<Box<dyn Stream<Item = io::Result<bytes::Bytes>> + Send>>;
 
+/// The longest wait that a server may ask for.
+const LONGEST_RETRY: Duration = Duration::from_secs(10);
+
 /// An open event stream.
-pub(super) struct Connection(EventStream<Bytes>);
+pub(super) struct Connection {
+    events: EventStream<Bytes>,
+    retry: Option<Duration>,
+}
 
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -48,14 +54,24 @@ impl Connection {
             Err(silence) => Err(io::Error::new(io::ErrorKind::TimedOut, silence)),
         });
         let bytes: Bytes = Box::pin(bytes);
-        Ok(Self(bytes.eventsource()))
+        Ok(Self { events: bytes.eventsource(), retry: None })
     }
 
     /// The next event; nothing once the connection is over, however it ended.
     pub(super) async fn next(&mut self) -> Option<Event> {
-        match StreamExt::next(&mut self.0).await {
-            Some(Ok(event)) => Some(event),
-            Some(Err(_)) | None => None,
+        loop {
+            let event = StreamExt::next(&mut self.events).await?.ok()?;
+            if let Some(retry) = event.retry {
+                self.retry = Some(retry.min(LONGEST_RETRY));
+            }
+            if event.event != "retry" {
+                return Some(event);
+            }
         }
+    }
+
+    /// When to come back, if the server said so before it ended the stream.
+    pub(super) fn retry(&self) -> Option<Duration> {
+        self.retry
     }
 }

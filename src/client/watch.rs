@@ -114,6 +114,7 @@ async fn listen(http: Http, build: BuildId, woken: Arc<Notify>) {
     let mut backoff = Backoff::new();
     let mut last = None;
     loop {
+        let mut told = None;
         match Connection::open(&http, &Paths::events(), last.clone()).await {
             Ok(mut connection) => {
                 while let Some(event) = connection.next().await {
@@ -130,11 +131,12 @@ async fn listen(http: Http, build: BuildId, woken: Arc<Notify>) {
                         _ => woken.notify_one(),
                     }
                 }
+                told = connection.retry();
             }
             Err(error) if error.is_transient() => {}
             Err(_) => return,
         }
-        match backoff.wait() {
+        match backoff.wait_as_told(told) {
             Some(wait) => tokio::time::sleep(wait).await,
             None => return,
         }

@@ -43,7 +43,7 @@ impl Logs {
         self.store.set_attempt_log(&mut tx, &stored).await?;
         self.store.notify(&mut tx, Notice::Log(job)).await?;
         tx.commit().await?;
-        self.hub.publish(job, attempt, &new);
+        self.hub.append(job, attempt, &new);
         Ok(stored.log_end)
     }
 

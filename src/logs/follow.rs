@@ -1,38 +1,26 @@
 //! Following a log: everything after a place, then what comes, until the job has ended.
 //!
 //! Reading is driven by the place the follower has reached, never by what was sent to it: stored
-//! frames first, then live ones as long as they continue where it stands, and back to the store
-//! whenever they do not. That is why reconnects, slow readers and restarts neither lose nor repeat
-//! a byte.
+//! events first, then the tail's as long as they continue where it stands, and back to the store
+//! whenever they do not. That is why reconnects, slow readers, restarts and other servers neither
+//! lose nor repeat a byte. While a follower keeps up it asks the database nothing.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     LogError, Logs,
-    hub::{Encoded, encode, event_json},
+    event::{Item, Progress, Stand, What},
+    tail::{LOOK_AGAIN, Tail},
+    walk::Reader,
 };
 use crate::{
-    model::{Frame, JobId, JobState, LogPosition, StateName},
-    protocol::{LogEvent, LogStreamEnd},
-    store::{AttemptRow, JobRow},
+    model::{JobId, JobState, LogPosition},
+    store::JobRow,
 };
-
-/// How often a follower looks at the store though nothing woke it.
-const LOOK_AGAIN: Duration = Duration::from_secs(2);
-
-/// One event for a follower.
-#[derive(Clone, Debug)]
-pub struct Followed {
-    /// Where to go on after it; not every event moves the place.
-    pub id: Option<LogPosition>,
-    /// The event's name.
-    pub name: &'static str,
-    /// Its data, JSON.
-    pub data: Arc<str>,
-}
 
 /// The receiver has gone away: nothing is left to do.
 struct Gone;
@@ -55,28 +43,29 @@ impl<E: Into<LogError>> From<E> for Stopped {
 }
 
 impl Logs {
-    /// Sends the events of a job's log after `place` to `out` until the job has ended, the receiver
-    /// is gone, or `stop` says so. `changes` moves when any job changes its state.
+    /// Sends the events of a job's log after `place` to `out`, each as it goes over the wire, until
+    /// the job has ended, the receiver is gone, or `stop` says so. `changes` moves when any job
+    /// changes its state.
     pub async fn follow(
         &self,
         job: JobId,
         place: LogPosition,
         changes: watch::Receiver<u64>,
-        out: mpsc::Sender<Followed>,
+        out: mpsc::Sender<Bytes>,
         stop: CancellationToken,
     ) {
+        let tail = self.hub.tail(self, job, changes);
+        let gone = out.clone();
         let follower = Follower {
             logs: self,
             job,
-            place,
-            seq: None,
+            stand: Stand::of(place),
             announced: 0,
-            state: None,
-            live: self.hub.subscribe(job),
-            changes,
+            progress: None,
+            live: tail.subscribe(),
+            tail,
             out,
         };
-        let gone = follower.out.clone();
         let followed = tokio::select! {
             () = stop.cancelled() => return,
             () = gone.closed() => return,
@@ -91,160 +80,118 @@ impl Logs {
 struct Follower<'a> {
     logs: &'a Logs,
     job: JobId,
-    place: LogPosition,
-    /// The number of the next frame in the current attempt, once one has been read.
-    seq: Option<u64>,
+    stand: Stand,
     /// The attempt that was announced last.
     announced: u32,
-    state: Option<StateName>,
-    live: broadcast::Receiver<Encoded>,
-    changes: watch::Receiver<u64>,
-    out: mpsc::Sender<Followed>,
+    /// How far the job had come when its state was told last.
+    progress: Option<Progress>,
+    live: broadcast::Receiver<Item>,
+    tail: Arc<Tail>,
+    out: mpsc::Sender<Bytes>,
+}
+
+/// What an event of the tail is to a follower.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Is {
+    /// The next.
+    Next,
+    /// Had before.
+    Old,
+    /// Beyond something that is missing.
+    Ahead,
 }
 
 impl Follower<'_> {
     async fn run(mut self) -> Result<(), Stopped> {
-        loop {
-            self.changes.mark_unchanged();
-            let row = self.logs.store.job(self.job).await?;
-            let row = row.ok_or_else(|| LogError::NotFound(format!("job {}", self.job)))?;
-            self.tell_state(&row).await?;
-            self.catch_up().await?;
-            if let JobState::Finished(finished) = &row.state {
-                let end = LogEvent::End(LogStreamEnd {
-                    outcome: finished.verdict.outcome(),
-                    cause: finished.verdict.cause(),
-                    message: finished.message.clone(),
-                });
-                return Ok(self.tell(&end).await?);
-            }
-            self.live(&row.state).await?;
-        }
+        // What is stored before the tail stands somewhere, it does not send.
+        self.tail.ready().await;
+        while !self.catch_up().await? && !self.live().await? {}
+        Ok(())
     }
 
-    /// Passes live frames on while they continue where this follower stands; returns when it has to
-    /// look at the store again.
-    async fn live(&mut self, state: &JobState) -> Result<(), Stopped> {
+    /// Sends everything that is stored after this place; whether that was the end.
+    async fn catch_up(&mut self) -> Result<bool, Stopped> {
+        let place = self.logs.place_for(Reader::Follower).await;
+        let JobRow { state, .. } = self.logs.job_row(self.job).await?;
+        drop(place);
+        self.tell_state(&state).await?;
+        let from = (self.stand, self.announced);
+        let mut walk = self.logs.walk(self.job, from, Reader::Follower).await?;
+        while let Some(item) = walk.next().await? {
+            self.pass(item).await?;
+        }
+        self.stand = walk.stand();
+        let Some(end) = Item::end(self.stand, &state) else { return Ok(false) };
+        self.send(end.wire).await?;
+        Ok(true)
+    }
+
+    /// Passes the tail's events on while they continue where this follower stands. Answers whether
+    /// that was the end, or else it has to look at the store again.
+    async fn live(&mut self) -> Result<bool, Stopped> {
         loop {
-            let frame = tokio::select! {
-                frame = self.live.recv() => frame,
-                changed = self.changes.changed() => {
-                    if changed.is_err() {
-                        tokio::time::sleep(LOOK_AGAIN).await;
-                        return Ok(());
-                    }
-                    // Mostly other jobs changed.
-                    match self.logs.store.job(self.job).await? {
-                        Some(row) if is_same_attempt(state, &row.state) => continue,
-                        _ => return Ok(()),
-                    }
+            let item = match self.live.recv().await {
+                Ok(item) => item,
+                Err(broadcast::error::RecvError::Lagged(_)) => return Ok(false),
+                Err(broadcast::error::RecvError::Closed) => {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                    return Ok(false);
                 }
-                () = tokio::time::sleep(LOOK_AGAIN) => return Ok(()),
             };
-            // Fell behind, or the hub is gone: the store has it.
-            let Ok(frame) = frame else { return Ok(()) };
-            let next = self.seq.unwrap_or(0);
-            if frame.start.attempt == self.place.attempt && frame.seq < next {
-                continue;
+            let is_end = item.what == What::End;
+            match self.judge(&item) {
+                Is::Next => self.pass(item).await?,
+                Is::Old => continue,
+                Is::Ahead => return Ok(false),
             }
-            if frame.start != self.place || frame.seq != next || self.announced == 0 {
-                return Ok(());
+            if is_end {
+                return Ok(true);
             }
-            self.pass(frame).await?;
         }
     }
 
-    /// Everything that is stored after this place, through all attempts.
-    async fn catch_up(&mut self) -> Result<(), Stopped> {
-        let attempts = self.logs.store.attempts_of(self.job).await?;
-        for attempt in attempts {
-            if attempt.number < self.place.attempt {
-                continue;
+    fn judge(&self, item: &Item) -> Is {
+        match item.what {
+            What::State(progress) if self.progress < Some(progress) => Is::Next,
+            What::State(_) => Is::Old,
+            What::End if item.before == self.stand => Is::Next,
+            What::End => Is::Ahead,
+            What::Attempt | What::Bytes => {
+                let is_announced = item.before.attempt <= self.announced;
+                if item.before == self.stand && is_announced {
+                    Is::Next
+                } else if item.after.attempt < self.stand.attempt
+                    || (self.stand.covers(item.after) && item.after.attempt <= self.announced)
+                {
+                    Is::Old
+                } else {
+                    Is::Ahead
+                }
             }
-            if attempt.number > self.place.attempt {
-                self.place = LogPosition { attempt: attempt.number, offset: 0 };
-                self.seq = None;
+        }
+    }
+
+    async fn tell_state(&mut self, state: &JobState) -> Result<(), Gone> {
+        let item = Item::state(self.stand, state);
+        match self.judge(&item) {
+            Is::Next => self.pass(item).await,
+            Is::Old | Is::Ahead => Ok(()),
+        }
+    }
+
+    async fn pass(&mut self, item: Item) -> Result<(), Gone> {
+        match item.what {
+            What::State(progress) => self.progress = Some(progress),
+            What::End => {}
+            What::Attempt | What::Bytes => {
+                self.stand = item.after;
+                self.announced = self.announced.max(item.after.attempt);
             }
-            if self.announced < attempt.number {
-                self.announced = attempt.number;
-                self.tell(&LogEvent::Attempt { attempt: attempt.number }).await?;
-            }
-            self.read_attempt(&attempt).await?;
         }
-        Ok(())
+        self.send(item.wire).await
     }
 
-    async fn read_attempt(&mut self, attempt: &AttemptRow) -> Result<(), Stopped> {
-        let mut frames = self.logs.frames(attempt, self.place.offset, self.seq).await?;
-        while let Some(frame) = frames.next().await? {
-            // Step marks at the very place may have been sent before; bytes cannot.
-            let Some(frame) = cut(frame, self.place.offset) else { continue };
-            self.skip_to(frame.offset).await?;
-            self.pass(encode(attempt.number, &frame)).await?;
-        }
-        if attempt.end.is_some() {
-            self.skip_to(attempt.log_end.offset).await?;
-        }
-        Ok(())
+    async fn send(&mut self, wire: Bytes) -> Result<(), Gone> {
+        self.out.send(wire).await.map_err(|_| Gone)
     }
-
-    /// Says that bytes are missing, if there are any before `offset`.
-    async fn skip_to(&mut self, offset: u64) -> Result<(), Gone> {
-        if offset <= self.place.offset {
-            return Ok(());
-        }
-        let LogPosition { attempt, offset: from } = self.place;
-        self.place.offset = offset;
-        let gap = LogEvent::Gap { attempt, from, to: offset };
-        let followed = Followed { id: Some(self.place), name: gap.name(), data: event_json(&gap) };
-        self.send(followed).await
-    }
-
-    async fn pass(&mut self, frame: Encoded) -> Result<(), Gone> {
-        self.place = frame.end;
-        self.seq = Some(frame.seq + 1);
-        self.send(Followed { id: Some(frame.end), name: frame.name, data: frame.data }).await
-    }
-
-    async fn tell_state(&mut self, row: &JobRow) -> Result<(), Gone> {
-        let state = row.state.name();
-        if self.state.replace(state) == Some(state) {
-            return Ok(());
-        }
-        self.tell(&LogEvent::State { state }).await
-    }
-
-    async fn tell(&mut self, event: &LogEvent) -> Result<(), Gone> {
-        self.send(Followed { id: None, name: event.name(), data: event_json(event) }).await
-    }
-
-    async fn send(&mut self, followed: Followed) -> Result<(), Gone> {
-        self.out.send(followed).await.map_err(|_| Gone)
-    }
-}
-
-/// Whether two states of a job differ in nothing that a follower is told.
-fn is_same_attempt(one: &JobState, other: &JobState) -> bool {
-    match (one, other) {
-        (JobState::Running(one), JobState::Running(other)) => one.attempt == other.attempt,
-        (JobState::Queued(one), JobState::Queued(other)) => one.attempts == other.attempts,
-        _ => false,
-    }
-}
-
-/// The part of a frame from `offset` on; none if all its bytes lie before.
-fn cut(mut frame: Frame, offset: u64) -> Option<Frame> {
-    let crate::model::FrameKind::Data(_, bytes) = &mut frame.kind else {
-        return (frame.offset >= offset).then_some(frame);
-    };
-    if frame.offset >= offset {
-        return Some(frame);
-    }
-    let before = usize::try_from(offset - frame.offset).unwrap_or(usize::MAX);
-    if before >= bytes.len() {
-        return None;
-    }
-    bytes.drain(..before);
-    frame.offset = offset;
-    Some(frame)
 }

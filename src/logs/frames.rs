@@ -29,6 +29,7 @@ pub(super) struct Frames<'a> {
     /// The number of the next frame, once it is known.
     seq: Option<u64>,
     ready: VecDeque<Frame>,
+    rows: u32,
     sealed: Option<Sealed>,
 }
 
@@ -62,6 +63,7 @@ impl Logs {
             offset,
             seq,
             ready: VecDeque::new(),
+            rows: ROWS,
             sealed: None,
         };
         if attempt.log_sealed {
@@ -108,6 +110,17 @@ impl Logs {
 }
 
 impl Frames<'_> {
+    /// The same, but fewer rows at a time.
+    pub(super) fn few_at_a_time(mut self, rows: u32) -> Self {
+        self.rows = rows;
+        self
+    }
+
+    /// Whether the next frame has been read already.
+    pub(super) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
     /// The next frame.
     pub(super) async fn next(&mut self) -> Result<Option<Frame>, LogError> {
         loop {
@@ -130,10 +143,14 @@ impl Frames<'_> {
         let store = &self.logs.store;
         let first = match self.seq {
             Some(seq) => Some(seq),
-            None => store.first_frame_after(self.job, self.attempt, self.offset).await?,
+            None => {
+                self.logs.count_read();
+                store.first_frame_after(self.job, self.attempt, self.offset).await?
+            }
         };
         if let Some(first) = first {
-            let rows = store.frames_from(self.job, self.attempt, first, ROWS).await?;
+            self.logs.count_read();
+            let rows = store.frames_from(self.job, self.attempt, first, self.rows).await?;
             for row in rows {
                 let frame = Frame::decode_all(&row.frame)
                     .ok()
@@ -147,6 +164,7 @@ impl Frames<'_> {
         if !self.ready.is_empty() {
             return Ok(true);
         }
+        self.logs.count_read();
         let attempt = store.attempt(self.job, self.attempt).await?;
         if attempt.is_some_and(|attempt| attempt.log_sealed) {
             self.open_sealed().await?;

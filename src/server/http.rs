@@ -56,6 +56,8 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(20));
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let graceful = GracefulShutdown::new();
+    let hard = CancellationToken::new();
+    let _cut_off = hard.clone().drop_guard();
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
@@ -77,8 +79,13 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
         let service = TowerToHyperService::new(router.clone());
         let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
         let connection = graceful.watch(connection);
+        let hard = hard.clone();
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            let ended = tokio::select! {
+                ended = connection => ended,
+                () = hard.cancelled() => Ok(()),
+            };
+            if let Err(error) = ended {
                 tracing::debug!(error, "a connection ended badly");
             }
             drop(place);

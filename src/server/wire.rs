@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{ListenError, http, listen, lock, sweep};
 use crate::{
-    api::{self, AppState},
+    api::{self, AppState, Feed},
     archive::tree::TreeBounds,
     artifact::{ArtifactError, ArtifactStore},
     auth::{Auth, EnrollmentError, admin_token, enrollment_token},
@@ -133,6 +133,7 @@ impl Server {
         );
         let state = AppState {
             uploads,
+            feed: Feed::new(store.clone()),
             logs: Logs::new(store.clone(), artifacts.clone(), Arc::clone(&clock)),
             auth: Auth::new(store.clone(), Arc::clone(&clock), &enrollment)
                 .with_admin(admin.as_deref()),
