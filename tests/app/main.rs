@@ -32,6 +32,7 @@ mod logs;
 mod recipe;
 mod restart;
 mod retry;
+mod stop;
 mod strict;
 mod terminal;
 mod texts;

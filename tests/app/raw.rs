@@ -31,14 +31,19 @@ pub(crate) struct Raw {
 impl Raw {
     /// Registers.
     pub(crate) async fn new(farm: &Farm, name: &str) -> Self {
-        let enrolling = AgentClient::new(&farm.url(), Some(farm.enrollment.clone())).unwrap();
+        Self::at(&farm.url(), &farm.enrollment, name).await
+    }
+
+    /// Registers with a server.
+    pub(crate) async fn at(url: &str, enrollment: &str, name: &str) -> Self {
+        let enrolling = AgentClient::new(url, Some(enrollment.to_owned())).unwrap();
         let request = RegisterRequest {
             name: name.to_owned(),
             protocol: PROTOCOL_VERSION,
             version: "1".to_owned(),
         };
         let answer = enrolling.register(&request).await.unwrap();
-        let client = AgentClient::new(&farm.url(), Some(answer.token.clone())).unwrap();
+        let client = AgentClient::new(url, Some(answer.token.clone())).unwrap();
         let toolchains = vec![gcc(), clang()];
         Self { id: answer.agent, token: answer.token, client, toolchains }
     }

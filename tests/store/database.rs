@@ -110,7 +110,18 @@ pub(crate) async fn finish(
     agent: AgentId,
     claimed: &Claimed,
 ) -> Result<(), QueueError> {
-    let plan = matches!(claimed.work, Work::Plan { .. }).then(|| {
+    finish_with(queue, agent, claimed, (Verdict::Success, LogEnd::default())).await
+}
+
+/// The same after a log that reaches to `log_end`.
+pub(crate) async fn finish_with(
+    queue: &Queue,
+    agent: AgentId,
+    claimed: &Claimed,
+    (verdict, log_end): (Verdict, LogEnd),
+) -> Result<(), QueueError> {
+    let is_planned = matches!(claimed.work, Work::Plan { .. }) && verdict == Verdict::Success;
+    let plan = is_planned.then(|| {
         Box::new(PlanReport {
             info: CommitInfo {
                 author: "A".to_owned(),
@@ -124,9 +135,9 @@ pub(crate) async fn finish(
         })
     });
     let report = FinishReport {
-        verdict: Verdict::Success,
+        verdict,
         message: String::new(),
-        log_end: LogEnd::default(),
+        log_end,
         usage: UsageView::default(),
         diagnostics: None,
         artifacts: None,

@@ -11,3 +11,4 @@ mod races;
 mod schema;
 mod servers;
 mod statements;
+mod tails;
