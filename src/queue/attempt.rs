@@ -36,14 +36,14 @@ impl Queue {
             let _ = timeout_at(deadline, changes.changed()).await;
             let row = self.store.job(job).await?;
             let row = row.ok_or_else(|| QueueError::not_found("job", job))?;
-            cancel = self.running(&row, agent, attempt)?;
+            cancel = Self::running(&row, agent, attempt)?;
         }
         // Counted from the renewal, which is as long ago as this call has waited.
         Ok(RenewAnswer { lease_ms: millis(lease.saturating_sub(began.elapsed())), cancel })
     }
 
     /// Whether the job is to be cancelled; an error unless this attempt has it.
-    fn running(&self, row: &JobRow, agent: AgentId, attempt: u32) -> Result<bool, QueueError> {
+    fn running(row: &JobRow, agent: AgentId, attempt: u32) -> Result<bool, QueueError> {
         let fence = (attempt, agent);
         Ok(row.state.clone().renew(fence, row.job.created_at, Duration::ZERO)?.cancel.is_some())
     }
@@ -57,7 +57,7 @@ impl Queue {
     ) -> Result<JobRow, QueueError> {
         let row = self.store.job(job).await?;
         let row = row.ok_or_else(|| QueueError::not_found("job", job))?;
-        self.running(&row, agent, attempt)?;
+        Self::running(&row, agent, attempt)?;
         Ok(row)
     }
 
@@ -71,7 +71,7 @@ impl Queue {
     ) -> Result<(), QueueError> {
         let mut change = self.change().await?;
         let row = change.job_alone(job).await?;
-        self.running(&row, agent, attempt)?;
+        Self::running(&row, agent, attempt)?;
         self.store.set_attempt_sandbox(&mut change.tx, job, attempt, sandbox).await?;
         change.commit().await
     }
@@ -94,7 +94,7 @@ impl Queue {
         if stored.agent == agent && ended && Self::said_before(&row, attempt) {
             return Ok(());
         }
-        self.running(&row, agent, attempt)?;
+        Self::running(&row, agent, attempt)?;
         if stored.log_end != report.log_end {
             return Err(QueueError::LogIncomplete { job, have: stored.log_end });
         }

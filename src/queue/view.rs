@@ -56,7 +56,7 @@ impl Queue {
             build: build.id,
             commit: build.commit,
             limits: row.job.limits.clone(),
-            summary: self.summary(&row, attempts.last(), (&online, self.now().await?)),
+            summary: summary(&row, attempts.last(), (&online, self.now().await?)),
             attempts: attempts.into_iter().map(attempt_view).collect(),
         }))
     }
@@ -128,61 +128,57 @@ impl Queue {
         rows.into_iter()
             .map(|row| {
                 let jobs = jobs.remove(&row.id).unwrap_or_default();
-                let summary =
-                    |job: &JobRow| self.summary(job, newest.get(&job.job.id), (&online, now));
+                let summary = |job: &JobRow| summary(job, newest.get(&job.job.id), (&online, now));
                 build_view(row, &jobs, summary)
             })
             .collect()
     }
+}
 
-    fn summary(
-        &self,
-        row: &JobRow,
-        newest: Option<&AttemptRow>,
-        (online, now): (&BTreeSet<ToolchainName>, Timestamp),
-    ) -> JobSummary {
-        let verdict = match &row.state {
-            JobState::Finished(finished) => Some(finished.verdict),
+fn summary(
+    row: &JobRow,
+    newest: Option<&AttemptRow>,
+    (online, now): (&BTreeSet<ToolchainName>, Timestamp),
+) -> JobSummary {
+    let verdict = match &row.state {
+        JobState::Finished(finished) => Some(finished.verdict),
+        _ => None,
+    };
+    JobSummary {
+        id: row.job.id,
+        kind: row.job.kind,
+        toolchain: row.job.toolchain.clone(),
+        variant: "default".to_owned(),
+        retry_of: row.job.retry_of,
+        retried: row.retried,
+        state: row.state.name(),
+        outcome: verdict.map(Verdict::outcome),
+        cause: verdict.and_then(Verdict::cause),
+        message: match &row.state {
+            JobState::Finished(finished) => finished.message.clone(),
+            JobState::Running(_) => String::new(),
+            JobState::Queued(queued) => why_waiting(row, (queued.not_before, now), newest, online),
+        },
+        cancel_requested: matches!(&row.state, JobState::Running(r) if r.cancel.is_some()),
+        attempt: attempts(&row.state),
+        step: newest.and_then(|attempt| attempt.steps.last()).map(|step| step.name.clone()),
+        step_number: newest
+            .and_then(|attempt| u32::try_from(attempt.steps.len()).ok())
+            .filter(|number| *number > 0),
+        step_count: newest
+            .and_then(|attempt| attempt.sandbox.as_ref())
+            .map(|sandbox| sandbox.step_count)
+            .filter(|count| *count > 0),
+        created_at: row.job.created_at,
+        started_at: match &row.state {
+            JobState::Queued(_) => None,
+            JobState::Running(running) => Some(running.started_at),
+            JobState::Finished(finished) => finished.started_at,
+        },
+        finished_at: match &row.state {
+            JobState::Finished(finished) => Some(finished.finished_at),
             _ => None,
-        };
-        JobSummary {
-            id: row.job.id,
-            kind: row.job.kind,
-            toolchain: row.job.toolchain.clone(),
-            variant: "default".to_owned(),
-            retry_of: row.job.retry_of,
-            retried: row.retried,
-            state: row.state.name(),
-            outcome: verdict.map(Verdict::outcome),
-            cause: verdict.and_then(Verdict::cause),
-            message: match &row.state {
-                JobState::Finished(finished) => finished.message.clone(),
-                JobState::Running(_) => String::new(),
-                JobState::Queued(queued) => {
-                    why_waiting(row, (queued.not_before, now), newest, online)
-                }
-            },
-            cancel_requested: matches!(&row.state, JobState::Running(r) if r.cancel.is_some()),
-            attempt: attempts(&row.state),
-            step: newest.and_then(|attempt| attempt.steps.last()).map(|step| step.name.clone()),
-            step_number: newest
-                .and_then(|attempt| u32::try_from(attempt.steps.len()).ok())
-                .filter(|number| *number > 0),
-            step_count: newest
-                .and_then(|attempt| attempt.sandbox.as_ref())
-                .map(|sandbox| sandbox.step_count)
-                .filter(|count| *count > 0),
-            created_at: row.job.created_at,
-            started_at: match &row.state {
-                JobState::Queued(_) => None,
-                JobState::Running(running) => Some(running.started_at),
-                JobState::Finished(finished) => finished.started_at,
-            },
-            finished_at: match &row.state {
-                JobState::Finished(finished) => Some(finished.finished_at),
-                _ => None,
-            },
-        }
+        },
     }
 }
 

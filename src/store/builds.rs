@@ -1,6 +1,6 @@
 //! Builds: one row a request.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use sqlx::FromRow;
 
@@ -267,6 +267,7 @@ pub(super) fn listing(
         and(condition, toolchain.as_str().into());
     }
     values.push(i64::from(limit).into());
-    text.push_str(&format!(" ORDER BY id DESC LIMIT ${}", values.len()));
+    // Writing to a string cannot fail.
+    let _ = write!(text, " ORDER BY id DESC LIMIT ${}", values.len());
     (text, values)
 }

@@ -10,7 +10,7 @@ use std::{
 use kiln::{
     agent::{self, Deps, Machine, UploadCache},
     client::Rest,
-    config::{AgentSettings, PrivateAddresses, Settings},
+    config::{AgentSettings, PrivateAddresses, Settings, artifacts::ArtifactRoot},
     model::{BuildId, Clock, JobId, ManualClock, StateName, SystemClock, ToolchainName},
     protocol::{Build, BuildFilter, BuildState, Job, SubmitBuild},
     sandbox::{Scenario, ScriptedSandbox, SessionSpec},
@@ -64,7 +64,26 @@ pub(crate) struct Farm {
     address: SocketAddr,
     serving: Option<(CancellationToken, JoinHandle<()>)>,
     agents: Vec<Option<Agent>>,
+    /// Where agents find the server, if not where it is.
+    agents_server: Option<String>,
     ended: bool,
+}
+
+/// A second server.
+#[allow(dead_code, reason = "only on PostgreSQL")]
+pub(crate) struct Another {
+    pub(crate) rest: Rest,
+    pub(crate) address: SocketAddr,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Another {
+    #[allow(dead_code, reason = "only on PostgreSQL")]
+    pub(crate) async fn end(self) {
+        self.stop.cancel();
+        tokio::time::timeout(PATIENCE, self.task).await.expect("the server stops").unwrap();
+    }
 }
 
 /// A time that stands still until it is moved, for the server and for its database.
@@ -168,6 +187,7 @@ impl Farm {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             serving: None,
             agents: Vec::new(),
+            agents_server: None,
             ended: false,
         };
         farm.start_server().await;
@@ -222,6 +242,29 @@ impl Farm {
         self.serving = Some((stop, task));
     }
 
+    /// One more server on the same database and artifact repository.
+    #[allow(dead_code, reason = "only on PostgreSQL")]
+    pub(crate) async fn another_server(&self) -> Another {
+        let data = self.data.path().join("another");
+        let mut settings = self.settings.clone();
+        settings.artifacts.root = Some(ArtifactRoot::Local(self.server_data().join("artifacts")));
+        let (sources, clock) = (self.sources(&data), Arc::clone(&self.clock));
+        let server = Server::open(&settings, &data, clock, sources).await.unwrap();
+        let listener = server::listen(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let rest = Rest::new(&format!("http://{address}"), None).unwrap();
+        let stop = CancellationToken::new();
+        let running = server.run(listener, stop.clone());
+        let task = tokio::spawn(async move { running.await.unwrap() });
+        Another { rest, address, stop, task }
+    }
+
+    /// Has agents that start from now on reach the server at this address, a proxy's.
+    #[allow(dead_code, reason = "only on PostgreSQL")]
+    pub(crate) fn agents_go_to(&mut self, address: SocketAddr) {
+        self.agents_server = Some(format!("http://{address}"));
+    }
+
     pub(crate) async fn stop_server(&mut self) {
         let (stop, task) = self.serving.take().unwrap();
         stop.cancel();
@@ -249,7 +292,7 @@ impl Farm {
         std::fs::create_dir_all(&data).unwrap();
         let deps = Deps {
             settings: AgentSettings {
-                server: self.url(),
+                server: self.agents_server.clone().unwrap_or_else(|| self.url()),
                 workers: Some(self.workers),
                 grace_seconds: 1,
                 ..AgentSettings::default()

@@ -7,8 +7,13 @@ mod support;
 
 const POSTGRES: bool = true;
 
+#[path = "../support/fault_proxy.rs"]
+mod fault_proxy;
+
 #[path = "../app/farm.rs"]
 mod farm;
+#[path = "../app/program.rs"]
+mod program;
 #[path = "../app/raw.rs"]
 mod raw;
 #[path = "../app/script.rs"]
@@ -48,3 +53,5 @@ mod retry;
 mod strict;
 #[path = "../app/uploads.rs"]
 mod uploads;
+
+mod servers;

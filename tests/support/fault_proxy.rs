@@ -1,6 +1,8 @@
 //! A TCP proxy that a test can make misbehave: between a server and its database or object store,
 //! or between an agent and its server.
 
+#![allow(dead_code, reason = "not every test program uses all of it")]
+
 use std::{
     net::SocketAddr,
     sync::{
@@ -37,6 +39,7 @@ pub(crate) enum Fault {
 pub(crate) struct FaultProxy {
     pub(crate) address: SocketAddr,
     fault: watch::Sender<Fault>,
+    target: watch::Sender<SocketAddr>,
     /// Connections that came, for tests that want to know that something was tried again.
     pub(crate) connections: Arc<AtomicUsize>,
     server: JoinHandle<()>,
@@ -49,15 +52,23 @@ impl FaultProxy {
         let fault = watch::Sender::new(Fault::Pass);
         let connections = Arc::new(AtomicUsize::new(0));
         let errors = Arc::new(AtomicUsize::new(0));
+        let target = watch::Sender::new(target);
+        let targets = target.subscribe();
         let (faults, count) = (fault.clone(), Arc::clone(&connections));
         let server = tokio::spawn(async move {
             loop {
                 let Ok((stream, _)) = listener.accept().await else { continue };
                 count.fetch_add(1, Ordering::SeqCst);
+                let target = *targets.borrow();
                 tokio::spawn(connection(stream, target, faults.subscribe(), Arc::clone(&errors)));
             }
         });
-        Self { address, fault, connections, server }
+        Self { address, fault, target, connections, server }
+    }
+
+    /// Sends connections that come from now on elsewhere; those that are there stay.
+    pub(crate) fn lead_to(&self, target: SocketAddr) {
+        self.target.send_replace(target);
     }
 
     pub(crate) fn set(&self, fault: Fault) {
