@@ -54,7 +54,7 @@ pub(crate) fn with_installation(by: By, test: impl FnOnce(&Installation)) {
         installation.up();
         instances = installation.instances();
         test(&installation);
-        installation.sandboxes_are_gone(&instances);
+        sandboxes_are_gone(&instances);
     }));
     if result.is_err() {
         eprintln!("{}", installation.said());
@@ -233,14 +233,6 @@ impl Installation {
         agents.concat().iter().map(|agent| line(["exec", agent, "cat", file])).collect()
     }
 
-    /// Waits until no agent has a container or volume for a build.
-    fn sandboxes_are_gone(&self, instances: &[String]) {
-        let look = || instances.iter().flat_map(|one| engine::left(one)).collect::<Vec<_>>();
-        // What a crash left goes with the agent's next sweep, which is every minute.
-        let gone = eventually(Duration::from_secs(90), || look().is_empty().then_some(()));
-        assert!(gone.is_some(), "of builds is left: {:?}", look());
-    }
-
     /// Names of the volumes that its containers have, of images' own making as well.
     fn mounted(&self) -> Vec<String> {
         let containers = lines(["ps", "--all", "--quiet", "--filter", &self.label()]);
@@ -299,6 +291,14 @@ impl Installation {
         });
         logs.collect()
     }
+}
+
+/// Waits until no agent has a container or volume for a build.
+fn sandboxes_are_gone(instances: &[String]) {
+    let look = || instances.iter().flat_map(|one| engine::left(one)).collect::<Vec<_>>();
+    // What a crash left goes with the agent's next sweep, which is every minute.
+    let gone = eventually(Duration::from_secs(90), || look().is_empty().then_some(()));
+    assert!(gone.is_some(), "of builds is left: {:?}", look());
 }
 
 fn volume_exists(name: &str) -> bool {

@@ -10,10 +10,10 @@
 mod support;
 
 #[path = "../farm/engine.rs"]
-#[allow(dead_code, reason = "the farm's tests use more of it")]
+#[expect(dead_code, reason = "the farm's tests use more of it")]
 mod engine;
 #[path = "../farm/program.rs"]
-#[allow(dead_code, reason = "the farm's tests use more of it")]
+#[expect(dead_code, reason = "the farm's tests use more of it")]
 mod program;
 
 mod docker;
