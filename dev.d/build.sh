@@ -43,7 +43,7 @@ cmd_test() {
         cargo nextest run --locked --no-fail-fast "${chosen[@]}" "$@"
     else
         say "Running the tests (cargo test)"
-        cargo test --locked --no-fail-fast --lib --bins --tests -- "${skipped[@]}" "$@"
+        cargo test --locked --no-fail-fast --lib --bins --tests --examples -- "${skipped[@]}" "$@"
     fi
 }
 
