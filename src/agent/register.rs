@@ -37,6 +37,7 @@ struct Kept {
 /// is away; `None` if the agent was told to stop meanwhile.
 pub(super) async fn connect(
     deps: &Deps,
+    process: &str,
     stop: &CancellationToken,
 ) -> anyhow::Result<Option<AgentClient>> {
     let server = &deps.settings.server;
@@ -46,7 +47,7 @@ pub(super) async fn connect(
     tokio::select! {
         biased;
         () = stop.cancelled() => Ok(None),
-        client = register(deps) => client.map(Some),
+        client = register(deps, process) => client.map(Some),
     }
 }
 
@@ -55,7 +56,7 @@ pub(super) fn forget(deps: &Deps) {
     let _ = fs::remove_file(deps.directory.join(FILE));
 }
 
-async fn register(deps: &Deps) -> anyhow::Result<AgentClient> {
+async fn register(deps: &Deps, process: &str) -> anyhow::Result<AgentClient> {
     let (server, name) = (&deps.settings.server, &deps.machine.name);
     let Some(enrollment) = &deps.enrollment else {
         bail!("the agent is not known to {server} yet: give the file with its enrollment token");
@@ -65,6 +66,7 @@ async fn register(deps: &Deps) -> anyhow::Result<AgentClient> {
         name: name.clone(),
         protocol: PROTOCOL_VERSION,
         version: VERSION.to_owned(),
+        process: process.to_owned(),
     };
     let mut backoff = Backoff::new();
     let mut is_down = false;
@@ -81,6 +83,13 @@ async fn register(deps: &Deps) -> anyhow::Result<AgentClient> {
             Err(error) => bail!("the server does not register this agent: {error}"),
         }
     };
+    if answer.protocol + 1 < PROTOCOL_VERSION {
+        bail!(
+            "the server {server} speaks agent protocol {}, this agent {PROTOCOL_VERSION}: upgrade \
+             the server to kiln {VERSION} first",
+            answer.protocol
+        );
+    }
     tracing::info!(agent.id = %answer.agent, "registered at {server} as {name}");
     let kept = Kept { server: server.clone(), name: name.clone(), token: answer.token.clone() };
     keep(&deps.directory, &kept)

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use anyhow::bail;
 use tokio::{
     sync::watch,
     time::{MissedTickBehavior, interval},
@@ -10,13 +11,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     backoff::Backoff,
-    deps::Deps,
+    deps::{Deps, random_nonce},
     register, status,
     workers::{Alive, Workers},
 };
 use crate::{
+    client::ClientError,
     model::ClaimId,
-    protocol::{ClaimRequest, Claimed, PresentToolchain},
+    protocol::{ClaimRequest, Claimed, PROTOCOL_VERSION, PresentToolchain},
 };
 
 /// How long a claim asks to wait; the server may answer earlier.
@@ -55,7 +57,8 @@ async fn claim_loop(
     mut toolchains: watch::Receiver<Vec<PresentToolchain>>,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let Some(mut client) = register::connect(deps, stop).await? else { return Ok(()) };
+    let process = random_nonce();
+    let Some(mut client) = register::connect(deps, &process, stop).await? else { return Ok(()) };
     tokio::select! {
         () = stop.cancelled() => return Ok(()),
         _ = toolchains.changed() => {}
@@ -64,11 +67,19 @@ async fn claim_loop(
     }
     let mut backoff = Backoff::new();
     let mut id = ClaimId::new(deps.clock.now());
+    let mut begins = true;
     loop {
         let (busy, has_room) = (workers.busy(), workers.has_room());
         let status = status::status(deps, busy, toolchains.borrow_and_update().clone());
         let wait_ms = u64::try_from(CLAIM_WAIT.as_millis()).unwrap_or(u64::MAX);
-        let request = ClaimRequest { claim: id, wait_ms, status };
+        let request = ClaimRequest {
+            claim: id,
+            wait_ms,
+            status,
+            protocol: PROTOCOL_VERSION,
+            process: process.clone(),
+            begins,
+        };
         // A claim that is given up for news of the machine is repeated under the same id, so that
         // a job it was granted meanwhile is not lost.
         let claimed = tokio::select! {
@@ -86,16 +97,19 @@ async fn claim_loop(
         match claimed {
             Ok(claimed) => {
                 backoff = Backoff::new();
+                begins = false;
                 id = ClaimId::new(deps.clock.now());
                 if let Some(claimed) = claimed {
                     announce(&claimed);
                     workers.start(client.clone(), claimed);
                 }
             }
+            // Nothing that waiting would change: somebody has to do something.
+            Err(error) if is_final(&error) => bail!("the server turns this agent away: {error}"),
             Err(error) if register::is_unknown(&error) => {
                 tracing::warn!("the server does not know this agent any more: {error}");
                 register::forget(deps);
-                match register::connect(deps, stop).await? {
+                match register::connect(deps, &process, stop).await? {
                     Some(known) => client = known,
                     None => return Ok(()),
                 }
@@ -109,6 +123,11 @@ async fn claim_loop(
             }
         }
     }
+}
+
+/// Whether an answer will be the same however often the claim is made.
+fn is_final(error: &ClientError) -> bool {
+    matches!(error.code(), Some("agent_replaced" | "agent_protocol"))
 }
 
 fn announce(claimed: &Claimed) {

@@ -1,11 +1,14 @@
 //! What the agent has: looked up at the start, by the clock, and told with every claim.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use tokio::sync::watch;
 
 use super::{deps::Deps, register::VERSION};
-use crate::protocol::{AgentStatus, PresentToolchain};
+use crate::{
+    model::Label,
+    protocol::{AgentStatus, PresentToolchain},
+};
 
 /// Looks at the images again and again; tells when something changed.
 pub(super) async fn watch_toolchains(deps: &Deps, present: watch::Sender<Vec<PresentToolchain>>) {
@@ -36,5 +39,22 @@ pub(super) fn status(deps: &Deps, busy: usize, toolchains: Vec<PresentToolchain>
         engine: deps.machine.engine.clone(),
         toolchains,
         version: VERSION.to_owned(),
+        labels: labels(deps),
     }
+}
+
+/// What the settings say, and what is known: that counts before it.
+fn labels(deps: &Deps) -> BTreeSet<Label> {
+    let machine = &deps.machine;
+    let isolation = machine.profile.rsplit('/').next().unwrap_or_default();
+    let engine = machine.engine.split(' ').next().unwrap_or_default();
+    let known = [
+        Label::known("agent", &machine.name),
+        Label::known("arch", &machine.arch),
+        Label::known("engine", engine),
+        Label::known("isolation", isolation),
+        Label::known("os", "linux"),
+    ];
+    let is_free = |label: &&Label| known.iter().all(|known| known.key() != label.key());
+    deps.settings.labels.iter().filter(is_free).cloned().chain(known.clone()).collect()
 }

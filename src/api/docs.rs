@@ -14,8 +14,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
 
 use super::{
-    ApiError, AppState, artifacts, builds, diagnostics, events, farm, health, job_log, jobs,
-    uploads,
+    ApiError, AppState, artifacts, builds, diagnostics, enrollments, events, farm, health, job_log,
+    jobs, uploads,
 };
 
 /// Where the description is.
@@ -44,6 +44,7 @@ pub(super) fn described() -> OpenApiRouter<AppState> {
         .merge(uploads::routes())
         .merge(artifacts::routes())
         .merge(farm::routes())
+        .merge(enrollments::routes())
         .merge(events::routes())
         .merge(health::routes())
 }

@@ -126,6 +126,8 @@ impl From<QueueError> for ApiError {
             QueueError::LogIncomplete { have, .. } => {
                 Self::new(StatusCode::CONFLICT, "log_incomplete", message).with(json!(have))
             }
+            QueueError::Replaced => Self::new(StatusCode::CONFLICT, "agent_replaced", message),
+            QueueError::Protocol(_) => Self::new(StatusCode::CONFLICT, "agent_protocol", message),
             QueueError::Store(error) => error.into(),
         }
     }
@@ -195,8 +197,10 @@ impl From<AuthError> for ApiError {
         let message = error.to_string();
         match error {
             AuthError::BadToken | AuthError::NoToken => Self::unauthorized(message),
-            AuthError::Protocol(_) => Self::new(StatusCode::CONFLICT, "protocol", message),
-            AuthError::Name => Self::invalid(message),
+            AuthError::Spent(_) => Self::new(StatusCode::FORBIDDEN, "enrollment_spent", message),
+            AuthError::Protocol(_) => Self::new(StatusCode::CONFLICT, "agent_protocol", message),
+            AuthError::NameTaken(_) => Self::new(StatusCode::CONFLICT, "name_taken", message),
+            AuthError::Name | AuthError::Prefix(_) => Self::invalid(message),
             AuthError::Store(error) => error.into(),
         }
     }

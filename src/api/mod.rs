@@ -9,6 +9,7 @@ mod builds;
 mod diagnostics;
 mod disposition;
 mod docs;
+mod enrollments;
 mod error;
 mod events;
 mod extract;

@@ -58,6 +58,18 @@ impl FromRequestParts<AppState> for Submits {
     }
 }
 
+/// May change the farm itself.
+#[derive(Debug)]
+pub(super) struct Administers(pub(super) Principal);
+
+impl FromRequestParts<AppState> for Administers {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        allowed(parts, state, Permission::Administer).await.map(Self)
+    }
+}
+
 /// May claim and run jobs.
 #[derive(Debug)]
 pub(super) struct RunsJobs(pub(super) AgentId);

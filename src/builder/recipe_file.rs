@@ -11,8 +11,8 @@ use super::{
     recipe_values::{Table, Text, Value},
 };
 use crate::model::{
-    ArtifactRules, ArtifactWhen, Environment, LimitsRequest, PackageName, Recipe, Step, StepKind,
-    ToolchainName,
+    ArtifactRules, ArtifactWhen, Environment, Label, LimitsRequest, PackageName, Recipe, Step,
+    StepKind, ToolchainName,
 };
 
 /// The name of the file, in the root of the tree.
@@ -27,6 +27,7 @@ const MAX_SECONDS: u64 = 366 * 24 * 3600;
 const KEYS: &[&str] = &[
     "toolchains",
     "packages",
+    "requires",
     "timeout",
     "test",
     "submodules",
@@ -56,6 +57,7 @@ pub fn parse(bytes: &[u8]) -> Result<Recipe, Error> {
     let recipe = Recipe {
         toolchains: root.get("toolchains").map(toolchains).transpose()?.unwrap_or_default(),
         packages: root.get("packages").map(packages).transpose()?.unwrap_or_default(),
+        requires: root.get("requires").map(requires).transpose()?.unwrap_or_default(),
         steps: root.get("step").map(steps).transpose()?.unwrap_or_default(),
         env: root.get("env").map(env).transpose()?.unwrap_or_default(),
         artifacts: root.get("artifacts").map(artifacts).transpose()?.unwrap_or_default(),
@@ -79,6 +81,11 @@ fn toolchains(value: Value<'_, '_>) -> Result<Vec<ToolchainName>, Error> {
 #[expect(clippy::needless_pass_by_value, reason = "so that it can be given to Option::map")]
 fn packages(value: Value<'_, '_>) -> Result<Vec<PackageName>, Error> {
     value.list("a list of Debian packages")?.iter().map(parsed).collect()
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "so that it can be given to Option::map")]
+fn requires(value: Value<'_, '_>) -> Result<Vec<Label>, Error> {
+    value.list("a list of labels")?.iter().map(parsed).collect()
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "so that it can be given to Option::map")]

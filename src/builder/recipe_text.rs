@@ -16,6 +16,9 @@ const BEFORE_STEPS: &str = r#"
 # Debian packages that the build needs and the toolchains' images lack.
 #packages = ["libevent-dev"]
 
+# Labels that an agent must have to build it; `kiln agents` shows theirs.
+#requires = ["arch=x86_64"]
+
 # Whether submodules are fetched, and how long a build may take.
 #submodules = true
 #timeout = "15m"

@@ -1,6 +1,7 @@
 //! Typed HTTP clients of kiln's own APIs.
 
 mod agent;
+mod agents;
 mod http;
 
 mod backoff;

@@ -4,7 +4,7 @@ use serde::Serialize;
 use url::form_urlencoded::Serializer;
 
 use crate::{
-    model::{BuildId, JobId, Revision, ToolchainName, TreeDigest},
+    model::{AgentId, BuildId, JobId, Revision, ToolchainName, TreeDigest},
     protocol::{BuildFilter, DiagnosticsQuery, LogQuery},
 };
 
@@ -86,6 +86,16 @@ impl Paths {
     /// The agents.
     pub fn agents() -> String {
         "api/v1/agents".to_owned()
+    }
+
+    /// One agent.
+    pub fn agent(agent: AgentId) -> String {
+        format!("api/v1/agents/{agent}")
+    }
+
+    /// The enrollment tokens.
+    pub fn enrollments() -> String {
+        "api/v1/enrollments".to_owned()
     }
 
     /// State changes as they happen.

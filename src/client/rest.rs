@@ -15,7 +15,7 @@ use super::{ClientError, DownloadError, Http, download};
 use crate::{
     model::{BuildId, JobId, Revision, TreeDigest},
     protocol::{
-        AgentView, Build, BuildFilter, CommitArtifacts, Job, LogQuery, Page, Retry, SubmitBuild,
+        Build, BuildFilter, CommitArtifacts, Job, LogQuery, Page, Retry, SubmitBuild,
         ToolchainView, Upload,
     },
 };
@@ -191,11 +191,6 @@ impl Rest {
     /// The toolchains that can be asked for.
     pub async fn toolchains(&self) -> Result<Page<ToolchainView>, ClientError> {
         self.get(&Paths::toolchains()).await
-    }
-
-    /// The agents.
-    pub async fn agents(&self) -> Result<Page<AgentView>, ClientError> {
-        self.get(&Paths::agents()).await
     }
 
     async fn post(&self, path: &str, body: Option<serde_json::Value>) -> Result<(), ClientError> {

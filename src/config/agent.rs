@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::Label;
+
 /// Settings of the agent.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -17,6 +19,9 @@ pub struct AgentSettings {
     pub name: Option<String>,
     /// File with the enrollment token. Settings name the file, never a secret.
     pub enrollment_token_file: Option<PathBuf>,
+    /// Labels that builds can require, such as `gpu` or `team=graphics`; kiln adds `agent`, `arch`,
+    /// `engine`, `isolation` and `os`.
+    pub labels: Vec<Label>,
     /// The most jobs at one time; as many as cores and memory allow if not given.
     pub workers: Option<u32>,
     /// Where the agent keeps its token and what waits to be sent; `agent` in the data directory
@@ -31,6 +36,9 @@ pub struct AgentSettings {
     /// Uploaded trees that are kept for the next job that builds them, in bytes; the least recently
     /// used go first. 2 GiB are some hundred trees of usual size.
     pub uploads_bytes: u64,
+    /// How long a running job goes on without the server beyond its lease, in seconds: a server that
+    /// was restarted takes it back. Two minutes are a reboot.
+    pub lost_server_seconds: u32,
     /// How long running jobs may go on after the agent was told to stop, in seconds.
     pub grace_seconds: u32,
     /// How often the agent looks at its images, in seconds.
@@ -45,11 +53,13 @@ impl Default for AgentSettings {
             server: "http://127.0.0.1:8000".to_owned(),
             name: None,
             enrollment_token_file: None,
+            labels: Vec::new(),
             workers: None,
             directory: None,
             log_memory_bytes: 8 << 20,
             log_disk_bytes: 256 << 20,
             uploads_bytes: 2 << 30,
+            lost_server_seconds: 120,
             grace_seconds: 10,
             status_seconds: 15,
             sweep_seconds: 60,

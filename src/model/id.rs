@@ -84,6 +84,10 @@ id!(
     /// One claim of an agent; repeating it gives the same job.
     ClaimId
 );
+id!(
+    /// An enrollment token's, which is not the token.
+    EnrollmentId
+);
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,7 @@ mod clock;
 mod diagnostic;
 mod id;
 mod job;
+mod label;
 mod limits;
 mod log;
 mod name;
@@ -20,11 +21,12 @@ mod source;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use diagnostic::{DiagnosticKind, FileOrigin, Severity};
-pub use id::{AgentId, BuildId, ClaimId, IdError, JobId};
+pub use id::{AgentId, BuildId, ClaimId, EnrollmentId, IdError, JobId};
 pub use job::{
     Attempt, CancelReason, Finished, JobState, MAX_ATTEMPTS, Queued, Running, StateName,
     TransitionError, Verdict,
 };
+pub use label::{Label, LabelError};
 pub use limits::{LimitError, Limits, LimitsRequest};
 pub use log::{Frame, FrameError, FrameKind, LogPosition, MAX_FRAME_BYTES, Stream};
 pub use name::{NameError, QueueName, StepName, ToolchainName};

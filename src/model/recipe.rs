@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{LimitsRequest, PackageName, StepName, ToolchainName};
+use super::{Label, LimitsRequest, PackageName, StepName, ToolchainName};
 
 /// The most steps a recipe may have.
 const MAX_STEPS: usize = 64;
@@ -23,6 +23,8 @@ const MAX_PATTERN_BYTES: usize = 1024;
 const MAX_TOOLCHAINS: usize = 64;
 /// The most packages: more than any project of Debian's own asks for by far, and still one command line.
 const MAX_PACKAGES: usize = 256;
+/// The most labels that can be required: more than that names one machine.
+const MAX_REQUIRES: usize = 16;
 
 /// What is to be done, as far as it was said.
 #[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -32,6 +34,8 @@ pub struct Recipe {
     pub toolchains: Vec<ToolchainName>,
     /// Debian packages that the build needs beside what the toolchain has.
     pub packages: Vec<PackageName>,
+    /// Labels that an agent must have to take a job of this build.
+    pub requires: Vec<Label>,
     /// The steps; empty means that they are found from the tree.
     pub steps: Vec<Step>,
     /// Environment of every step.
@@ -164,6 +168,7 @@ impl Recipe {
         Self {
             toolchains: pick(self.toolchains, over.toolchains),
             packages: pick(self.packages, over.packages),
+            requires: pick(self.requires, over.requires),
             steps: pick(self.steps, over.steps),
             env,
             artifacts: ArtifactRules {
@@ -187,6 +192,7 @@ impl Recipe {
             }
         }
         at_most("packages", self.packages.len(), MAX_PACKAGES)?;
+        at_most("requires", self.requires.len(), MAX_REQUIRES)?;
         at_most("steps", self.steps.len(), MAX_STEPS)?;
         at_most("env", self.env.0.len(), MAX_ENV)?;
         let mut bytes = 0;

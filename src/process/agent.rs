@@ -28,6 +28,7 @@ pub async fn agent(server: String, args: AgentArgs) -> anyhow::Result<()> {
     settings.server = server;
     settings.name = args.name.or(settings.name.take());
     settings.workers = args.workers.or(settings.workers);
+    settings.labels.extend(args.labels);
     let token_file = args.token_file.or(settings.enrollment_token_file.take());
     setup::init_log(&setup.settings.server)?;
     setup::make_data(&setup.data)?;
@@ -137,7 +138,7 @@ fn instance(directory: &Path) -> anyhow::Result<String> {
 
 /// The name of the machine that builds, which the engine knows: in a container this process would
 /// see a name that is made up and another one after each start.
-fn host_name(engine: &str) -> String {
+pub(super) fn host_name(engine: &str) -> String {
     let own = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let named = [engine, own.trim()].into_iter().find(|name| !name.is_empty());
     named.unwrap_or("agent").to_owned()

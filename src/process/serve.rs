@@ -33,6 +33,10 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let sources = Sources::new(setup.settings.source.clone(), &setup.data)?;
     let server = Server::open(&setup.settings, &setup.data, Arc::clone(&clock), sources).await?;
     tracing::info!("kiln serves at {address} from {}; API at {address}/docs", setup.data.display());
+    let is_shared = matches!(
+        setup.settings.database.resolve(&setup.data),
+        Ok(crate::config::Database::Postgres { .. })
+    );
     let enrollment = server.enrollment().to_owned();
     // The agent ends first, so that what it has to say still finds the server.
     let serving = CancellationToken::new();
@@ -44,7 +48,8 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
             return Ok(());
         }
         setup.settings.agent.server.clone_from(&address);
-        let name = setup.settings.agent.name.get_or_insert_with(|| "embedded".to_owned()).clone();
+        let name =
+            setup.settings.agent.name.get_or_insert_with(|| embedded_name(is_shared)).clone();
         tracing::info!(agent.name = %name, "starting the embedded agent");
         agent::run(&setup, Some(enrollment), clock, agent_stop.clone()).await
     };
@@ -78,4 +83,9 @@ fn own_address(listened: SocketAddr) -> String {
         IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
     };
     format!("http://{}", SocketAddr::new(ip, listened.port()))
+}
+
+/// The name of the agent in this process. Where several servers share a database each has one.
+fn embedded_name(is_shared: bool) -> String {
+    if is_shared { format!("embedded@{}", agent::host_name("")) } else { "embedded".to_owned() }
 }

@@ -3,22 +3,48 @@
 //! Every message about a job names job and attempt in its path, and the token names the agent: that
 //! is the fence. Answer 409 with the code `stale_attempt` means: drop the work, say nothing more.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use super::{ArtifactsSummary, DiagnosticsView, SandboxView, TreeBase, UsageView};
+use super::{AgentHold, ArtifactsSummary, DiagnosticsView, SandboxView, TreeBase, UsageView};
 use crate::model::{
-    AgentId, BuildId, ClaimId, CommitId, CommitInfo, JobId, Limits, Recipe, RefName, Revision,
-    Timestamp, ToolchainName, TreeDigest, Verdict,
+    AgentId, BuildId, ClaimId, CommitId, CommitInfo, JobId, Label, Limits, Recipe, RefName,
+    Revision, Timestamp, ToolchainName, TreeDigest, Verdict,
 };
 
-/// The version of this protocol; a server refuses agents that speak an older one.
-pub const PROTOCOL_VERSION: u32 = 2;
+/// The version of this protocol.
+pub const PROTOCOL_VERSION: u32 = 3;
+
+/// The oldest that a server takes from an agent: servers are upgraded first, agents after them.
+/// What is added to a message has a default, and what is not known is passed over, so that an agent
+/// may be a release ahead, too.
+pub const OLDEST_PROTOCOL: u32 = 2;
+
+/// Why a server does not speak with an agent of this protocol, and what to do; nothing if it does.
+pub fn unsupported_protocol(theirs: u32) -> Option<String> {
+    let release = env!("CARGO_PKG_VERSION");
+    if theirs < OLDEST_PROTOCOL {
+        return Some(format!(
+            "the agent speaks protocol {theirs}, this server needs {OLDEST_PROTOCOL} or later: \
+             upgrade the agent to kiln {release}"
+        ));
+    }
+    (theirs > PROTOCOL_VERSION + 1).then(|| {
+        format!(
+            "the agent speaks protocol {theirs}, this server {PROTOCOL_VERSION}: upgrade the \
+             server, which is kiln {release}, first"
+        )
+    })
+}
+
+/// What agents spoke that did not say it in every message.
+const fn unsaid() -> u32 {
+    2
+}
 
 /// `POST /agent/v1/register`, with the enrollment token: an agent makes itself known.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct RegisterRequest {
     /// A name for people; registering again under a name replaces the token.
     pub name: String,
@@ -26,6 +52,9 @@ pub struct RegisterRequest {
     pub protocol: u32,
     /// The agent's release.
     pub version: String,
+    /// A random number of the agent's process: the same registration, sent again, is not another.
+    #[serde(default)]
+    pub process: String,
 }
 
 /// The agent's identity.
@@ -35,6 +64,9 @@ pub struct RegisterAnswer {
     pub agent: AgentId,
     /// Its own token, shown once.
     pub token: String,
+    /// The protocol that the server speaks.
+    #[serde(default = "unsaid")]
+    pub protocol: u32,
 }
 
 /// What an agent is and has, told with every claim.
@@ -56,6 +88,9 @@ pub struct AgentStatus {
     pub toolchains: Vec<PresentToolchain>,
     /// The agent's release.
     pub version: String,
+    /// What it says of itself, beside what kiln knows.
+    #[serde(default)]
+    pub labels: BTreeSet<Label>,
 }
 
 /// A toolchain image that an agent has.
@@ -82,6 +117,10 @@ pub struct AgentView {
     pub seen_at: Timestamp,
     /// Whether it was heard of lately.
     pub online: bool,
+    /// Its labels: what it says, and what its enrollment gave it.
+    pub labels: BTreeSet<Label>,
+    /// Why it takes no jobs; nothing if it does.
+    pub hold: Option<AgentHold>,
     /// What it said it is and has.
     pub status: AgentStatus,
     /// The jobs it has now.
@@ -90,14 +129,22 @@ pub struct AgentView {
 
 /// `POST /agent/v1/claim`: answer 200 with a job, or 204 if none came within `wait_ms`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ClaimRequest {
     /// The claim's id: repeating a claim whose answer was lost gives the same job.
     pub claim: ClaimId,
     /// How long to wait for a job, in milliseconds; the server caps it.
     pub wait_ms: u64,
-    /// What the agent is and has: it gets only jobs whose toolchain it has.
+    /// What the agent is and has: it gets only jobs that it fits.
     pub status: AgentStatus,
+    /// The protocol it speaks.
+    #[serde(default = "unsaid")]
+    pub protocol: u32,
+    /// A random number of the agent's process.
+    #[serde(default)]
+    pub process: String,
+    /// Whether this process has not claimed before: then it takes the place of an earlier one.
+    #[serde(default)]
+    pub begins: bool,
 }
 
 /// A job that an agent got.
@@ -190,7 +237,6 @@ pub enum Work {
 
 /// `POST …/renew`: answered when the job is to be cancelled, or after `wait_ms`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct RenewRequest {
     /// How long to wait for a cancel request, in milliseconds; the server caps it well below the
     /// lease.
@@ -209,7 +255,6 @@ pub struct RenewAnswer {
 /// `POST …/start`: what the attempt runs in. Said when the image is known, and again with
 /// environment and steps when these are; the last one counts.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct StartReport {
     /// The sandbox.
     pub sandbox: SandboxView,
@@ -241,7 +286,6 @@ pub enum ArtifactPart {
 
 /// Part of finishing a plan: what the commit says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct PlanReport {
     /// What the commit says of itself.
     pub info: CommitInfo,
@@ -254,7 +298,6 @@ pub struct PlanReport {
 
 /// `POST …/finish`: the attempt is over.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct FinishReport {
     /// How it ended.
     pub verdict: Verdict,

@@ -7,6 +7,7 @@ mod agent;
 mod artifacts;
 mod build;
 mod diagnostics;
+mod enrollment;
 mod error;
 mod event;
 mod job;
@@ -19,9 +20,9 @@ mod upload;
 
 pub use agent::{
     AgentStatus, AgentView, AppendAnswer, ArtifactPart, ClaimRequest, Claimed, ClaimedGit,
-    ClaimedSource, ClaimedUpload, FinishReport, LogEnd, PROTOCOL_VERSION, PlanReport,
-    PresentToolchain, RegisterAnswer, RegisterRequest, RenewAnswer, RenewRequest, StartReport,
-    Work,
+    ClaimedSource, ClaimedUpload, FinishReport, LogEnd, OLDEST_PROTOCOL, PROTOCOL_VERSION,
+    PlanReport, PresentToolchain, RegisterAnswer, RegisterRequest, RenewAnswer, RenewRequest,
+    StartReport, Work, unsupported_protocol,
 };
 pub use artifacts::{ArtifactsSummary, CommitArtifacts, CommitJob};
 pub use build::{
@@ -31,6 +32,9 @@ pub use build::{
 pub use diagnostics::{
     DiagnosticEntry, DiagnosticPlace, DiagnosticView, DiagnosticsFormat, DiagnosticsQuery,
     DiagnosticsReport, DiagnosticsView, JobDiagnostics, RelatedPlace, SeverityFilter, SourceLine,
+};
+pub use enrollment::{
+    AgentHold, EnrollmentView, HoldKind, HoldRequest, MadeEnrollment, NewEnrollment,
 };
 pub use error::{ErrorBody, ErrorEnvelope};
 pub use event::{Event, EventKind};

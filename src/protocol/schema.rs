@@ -8,8 +8,8 @@ use utoipa::{
 };
 
 use crate::model::{
-    AgentId, BuildId, CommitId, JobId, PackageName, QueueName, RefName, Revision, StepName,
-    Timestamp, ToolchainName, TreeDigest,
+    AgentId, BuildId, CommitId, EnrollmentId, JobId, Label, PackageName, QueueName, RefName,
+    Revision, StepName, Timestamp, ToolchainName, TreeDigest,
 };
 
 macro_rules! text {
@@ -37,6 +37,9 @@ text! {
     BuildId: "BuildId", None, "01KB0Q6M3V8W2T5XJ4C9ZR7HND", "A build's id (ULID).";
     JobId: "JobId", None, "01KB0Q6M3V8W2T5XJ4C9ZR7HNE", "A job's id (ULID).";
     AgentId: "AgentId", None, "01KB0Q6M3V8W2T5XJ4C9ZR7HNF", "An agent's id (ULID).";
+    EnrollmentId: "EnrollmentId", None, "01KB0Q6M3V8W2T5XJ4C9ZR7HNG",
+        "An enrollment token's id (ULID).";
+    Label: "Label", None, "arch=aarch64", "A label: a word, or a key with a value.";
     CommitId: "CommitId", None, "0123456789abcdef0123456789abcdef01234567",
         "A commit's id, 40 hexadecimal digits.";
     Revision: "Revision", None, "0123456789abcdef0123456789abcdef01234567",

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::UploadSubmission;
 use crate::model::{
-    ArtifactRules, CommitId, Environment, LimitsRequest, PackageName, QueueName, Recipe, RefName,
-    Step, StepKind, StepName, ToolchainName,
+    ArtifactRules, CommitId, Environment, Label, LimitsRequest, PackageName, QueueName, Recipe,
+    RefName, Step, StepKind, StepName, ToolchainName,
 };
 
 /// A request to build one revision.
@@ -23,6 +23,9 @@ pub struct SubmitBuild {
     /// the repository's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub packages: Vec<PackageName>,
+    /// Labels that an agent must have to take a job of this build.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requires: Vec<Label>,
     /// Steps that take the place of the repository's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<StepSubmission>,
@@ -98,6 +101,7 @@ impl SubmitBuild {
         Recipe {
             toolchains: self.toolchains.clone(),
             packages: self.packages.clone(),
+            requires: self.requires.clone(),
             steps: self.steps.iter().map(step).collect(),
             env: Environment(self.env.clone()),
             artifacts: self.artifacts.clone(),

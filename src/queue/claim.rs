@@ -4,11 +4,12 @@ use tokio::time::{Duration, Instant, timeout_at};
 
 use super::{Queue, QueueError};
 use crate::{
-    model::{AgentId, JobState, Revision, ToolchainName},
+    model::{AgentId, JobState, Revision},
     protocol::{
-        BuildSource, ClaimRequest, Claimed, ClaimedGit, ClaimedSource, ClaimedUpload, JobKind, Work,
+        BuildSource, ClaimRequest, Claimed, ClaimedGit, ClaimedSource, ClaimedUpload, JobKind,
+        Work, unsupported_protocol,
     },
-    store::{BuildRow, JobRow, StoreError},
+    store::{BuildRow, Fit, JobRow, StoreError},
 };
 
 /// How often a waiting claim looks even if nothing woke it: jobs whose delay is over wake nobody.
@@ -24,11 +25,7 @@ impl Queue {
         let mut changes = self.changes();
         let wait = Duration::from_millis(request.wait_ms).min(self.settings.longest_wait);
         let deadline = Instant::now() + wait;
-        let mut change = self.change().await?;
-        let (tx, now) = (&mut change.tx, change.now);
-        self.store.set_agent_status(tx, agent, &request.status, now).await?;
-        // No news that anybody waits for.
-        change.tx.commit().await?;
+        self.hear(agent, request).await?;
         loop {
             match self.try_claim(agent, request).await {
                 Ok(None) => {}
@@ -45,6 +42,47 @@ impl Queue {
         }
     }
 
+    /// Notes what an agent says of itself. Of two processes with one token, the one that began later
+    /// is the agent.
+    async fn hear(&self, agent: AgentId, request: &ClaimRequest) -> Result<(), QueueError> {
+        if let Some(sentence) = unsupported_protocol(request.protocol) {
+            return Err(QueueError::Protocol(sentence));
+        }
+        let mut change = self.change().await?;
+        let (tx, now) = (&mut change.tx, change.now);
+        if request.begins {
+            self.store.set_agent_process(tx, agent, &request.process).await?;
+        }
+        self.store.set_agent_status(tx, agent, &request.status, now).await?;
+        // No news that anybody waits for.
+        change.tx.commit().await?;
+        Ok(())
+    }
+
+    /// What the agent can take now; nothing if it is to take nothing.
+    async fn fit(&self, agent: AgentId, request: &ClaimRequest) -> Result<Option<Fit>, QueueError> {
+        let row = self.store.agent(agent).await?;
+        let row = row.ok_or_else(|| QueueError::not_found("agent", agent))?;
+        if !request.process.is_empty() && row.process != request.process {
+            return Err(QueueError::Replaced);
+        }
+        if row.hold.is_some() {
+            return Ok(None);
+        }
+        let labels = row.labels();
+        let mut requires = self.store.required_labels().await?;
+        requires.retain(|list| list.iter().all(|label| labels.contains(label)));
+        Ok(Some(Fit {
+            toolchains: request.status.toolchains.iter().map(|have| have.name.clone()).collect(),
+            requires,
+            // An engine that does not say is tried.
+            memory_bytes: match request.status.memory_bytes {
+                0 => u64::MAX,
+                bytes => bytes,
+            },
+        }))
+    }
+
     async fn try_claim(
         &self,
         agent: AgentId,
@@ -53,19 +91,21 @@ impl Queue {
         if let Some(claimed) = self.claimed_before(agent, request).await? {
             return Ok(Some(claimed));
         }
-        let toolchains: Vec<ToolchainName> =
-            request.status.toolchains.iter().map(|have| have.name.clone()).collect();
+        let Some(fit) = self.fit(agent, request).await? else { return Ok(None) };
         // Looked for without any lock first, since mostly there is nothing.
-        if !self.store.is_claimable(&toolchains, self.now().await?).await? {
-            return Ok(None);
+        if !self.store.is_claimable(&fit, self.now().await?).await? {
+            // The same claim, asked twice at one time, may have taken the last one between the looks.
+            return self.claimed_before(agent, request).await;
         }
         let mut change = self.change().await?;
         let now = change.now;
+        // An agent's claims come one after the other, whichever servers they are sent to.
+        self.store.lock_agent(&mut change.tx, agent).await?;
         // The same claim may be asked twice at one time: only one of them takes a job.
         if self.store.job_of_claim(&mut change.tx, agent, request.claim).await?.is_some() {
             return Err(QueueError::Taken);
         }
-        let Some(id) = self.store.lock_claimable(&mut change.tx, &toolchains, now).await? else {
+        let Some(id) = self.store.lock_claimable(&mut change.tx, &fit, now).await? else {
             return Ok(None);
         };
         let mut row = change.job_alone(id).await?;

@@ -26,6 +26,14 @@ pub enum QueueError {
     /// Another claim was faster.
     #[error("another agent has just taken this job")]
     Taken,
+    /// Another process has taken the agent's place.
+    #[error(
+        "another process has this agent's identity and began later: stop one of the two; on another machine, enroll an agent of its own instead of copying the directory"
+    )]
+    Replaced,
+    /// The agent speaks a protocol that this server does not.
+    #[error("{0}")]
+    Protocol(String),
     /// The message comes from an attempt that no longer has the job.
     #[error(transparent)]
     Stale(#[from] TransitionError),

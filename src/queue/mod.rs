@@ -5,6 +5,7 @@
 //! cancel request, an event) is woken after the commit and looks again; the clock wakes them too,
 //! so that a lost wake-up costs seconds, never a job.
 
+mod agents;
 mod attempt;
 mod cancel;
 mod change;

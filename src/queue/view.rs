@@ -1,15 +1,15 @@
 //! Builds and jobs as the API shows them, put together from rows.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use super::{Queue, QueueError, change::attempts};
 use crate::{
-    model::{BuildId, JobId, JobState, Revision, Timestamp, ToolchainName, Verdict},
+    model::{BuildId, JobId, JobState, Revision, Timestamp, Verdict},
     protocol::{
-        AgentView, AttemptView, Build, BuildFilter, CommitArtifacts, CommitJob, CommitView,
-        DEFAULT_PAGE, Job, JobKind, JobSummary, MAX_PAGE, Page,
+        AttemptView, Build, BuildFilter, CommitArtifacts, CommitJob, CommitView, DEFAULT_PAGE, Job,
+        JobKind, JobSummary, MAX_PAGE, Page,
     },
-    store::{AttemptRow, BuildRow, JobRow, Tx},
+    store::{AgentRow, AttemptRow, BuildRow, JobRow, Tx},
 };
 
 impl Queue {
@@ -50,13 +50,14 @@ impl Queue {
         let Some(row) = self.store.job(id).await? else { return Ok(None) };
         let build = self.store.build(row.job.build).await?;
         let build = build.ok_or_else(|| QueueError::not_found("build", row.job.build))?;
-        let online = self.toolchains_online().await?;
+        let now = self.now().await?;
+        let online = self.agents_online(now).await?;
         let attempts = self.store.attempts_of(id).await?;
         Ok(Some(Job {
             build: build.id,
             commit: build.commit,
             limits: row.job.limits.clone(),
-            summary: summary(&row, attempts.last(), (&online, self.now().await?)),
+            summary: summary(&row, attempts.last(), (&online, now)),
             attempts: attempts.into_iter().map(attempt_view).collect(),
         }))
     }
@@ -85,28 +86,11 @@ impl Queue {
         Ok(CommitArtifacts { commit: commit.clone(), jobs })
     }
 
-    /// Every agent.
-    pub async fn agents(&self) -> Result<Vec<AgentView>, QueueError> {
-        let now = self.now().await?;
-        let mut views = Vec::new();
-        for row in self.store.agents().await? {
-            views.push(AgentView {
-                jobs: self.store.jobs_of_agent(row.id).await?,
-                id: row.id,
-                name: row.name,
-                seen_at: row.seen_at,
-                online: now.since(row.seen_at) <= self.settings.online,
-                status: row.status,
-            });
-        }
-        Ok(views)
-    }
-
-    async fn toolchains_online(&self) -> Result<BTreeSet<ToolchainName>, QueueError> {
-        let now = self.now().await?.as_millis();
-        let online = i64::try_from(self.settings.online.as_millis()).unwrap_or(i64::MAX);
-        let since = Timestamp::from_millis(now.saturating_sub(online));
-        Ok(self.store.toolchains_online(since).await?.into_iter().collect())
+    /// The agents that were heard of lately.
+    async fn agents_online(&self, now: Timestamp) -> Result<Vec<AgentRow>, QueueError> {
+        let mut agents = self.store.agents().await?;
+        agents.retain(|agent| now.since(agent.seen_at) <= self.settings.online);
+        Ok(agents)
     }
 
     /// Builds with their jobs, in a few questions however many there are.
@@ -116,7 +100,7 @@ impl Queue {
         rows: Vec<BuildRow>,
     ) -> Result<Vec<Build>, QueueError> {
         let now = self.now().await?;
-        let online = self.toolchains_online().await?;
+        let online = self.agents_online(now).await?;
         let ids: Vec<BuildId> = rows.iter().map(|row| row.id).collect();
         let newest = self.store.newest_attempts_of_builds(tx, &ids).await?;
         let newest: HashMap<JobId, AttemptRow> =
@@ -138,7 +122,7 @@ impl Queue {
 fn summary(
     row: &JobRow,
     newest: Option<&AttemptRow>,
-    (online, now): (&BTreeSet<ToolchainName>, Timestamp),
+    (online, now): (&[AgentRow], Timestamp),
 ) -> JobSummary {
     let verdict = match &row.state {
         JobState::Finished(finished) => Some(finished.verdict),
@@ -186,18 +170,49 @@ fn why_waiting(
     row: &JobRow,
     (not_before, now): (Timestamp, Timestamp),
     newest: Option<&AttemptRow>,
-    online: &BTreeSet<ToolchainName>,
+    online: &[AgentRow],
 ) -> String {
-    match &row.job.toolchain {
-        _ if not_before > now => {
-            let seconds = not_before.since(now).as_secs() + 1;
-            let before = newest.map(|attempt| attempt.message.as_str()).unwrap_or_default();
-            format!("tried again in {seconds} s, after: {before}")
-        }
-        Some(name) if !online.contains(name) => format!(
+    if not_before > now {
+        let seconds = not_before.since(now).as_secs() + 1;
+        let before = newest.map(|attempt| attempt.message.as_str()).unwrap_or_default();
+        return format!("tried again in {seconds} s, after: {before}");
+    }
+    // What each question leaves over; the first that leaves nobody is the reason.
+    let has_toolchain = |agent: &&AgentRow| match &row.job.toolchain {
+        Some(name) => agent.status.toolchains.iter().any(|have| have.name == *name),
+        None => true,
+    };
+    let fitting: Vec<_> = online.iter().filter(has_toolchain).collect();
+    if let (Some(name), true) = (&row.job.toolchain, fitting.is_empty()) {
+        return format!(
             "no agent has the toolchain {name}: run `kiln images build {name}` on an agent's \
              machine"
-        ),
+        );
+    }
+    let requires = row.job.requires();
+    let has_labels = |agent: &&AgentRow| {
+        let labels = agent.labels();
+        requires.iter().all(|label| labels.contains(*label))
+    };
+    let fitting: Vec<_> = fitting.into_iter().filter(has_labels).collect();
+    if fitting.is_empty() && !requires.is_empty() {
+        let names: Vec<&str> = requires.iter().map(|label| label.as_str()).collect();
+        return format!(
+            "no agent that could take it has the labels it requires: {}",
+            names.join(", ")
+        );
+    }
+    let memory = row.job.memory_bytes();
+    let has_memory =
+        |agent: &&AgentRow| agent.status.memory_bytes == 0 || agent.status.memory_bytes >= memory;
+    let fitting: Vec<_> = fitting.into_iter().filter(has_memory).collect();
+    if fitting.is_empty() && memory > 0 {
+        return format!("no agent that could take it has {} MiB of memory", memory >> 20);
+    }
+    match fitting.iter().find_map(|agent| agent.hold.as_ref()) {
+        Some(hold) if fitting.iter().all(|agent| agent.hold.is_some()) => {
+            format!("every agent that could take it is held: {}", hold.reason)
+        }
         _ => "waits for a free worker".to_owned(),
     }
 }

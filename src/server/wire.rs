@@ -17,7 +17,7 @@ use crate::{
     api::{self, AppState, Feed},
     archive::tree::TreeBounds,
     artifact::{ArtifactError, ArtifactStore},
-    auth::{Auth, EnrollmentError, admin_token, enrollment_token},
+    auth::{Auth, AuthError, EnrollmentError, admin_token, enrollment_token},
     config::{DatabaseError, Settings},
     logs::Logs,
     model::{Clock, LimitError},
@@ -59,6 +59,9 @@ pub enum ServeError {
     /// The database cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The enrollment token could not be written.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -135,8 +138,7 @@ impl Server {
             uploads,
             feed: Feed::new(store.clone()),
             logs: Logs::new(store.clone(), artifacts.clone(), Arc::clone(&clock)),
-            auth: Auth::new(store.clone(), Arc::clone(&clock), &enrollment)
-                .with_admin(admin.as_deref()),
+            auth: Auth::new(store.clone(), Arc::clone(&clock)).with_admin(admin.as_deref()),
             queue,
             artifacts,
             sources,
@@ -146,6 +148,7 @@ impl Server {
             stop: CancellationToken::new(),
             store,
         };
+        state.auth.admit(&enrollment).await?;
         Ok(Self { state, clock, enrollment, _lock: lock })
     }
 

@@ -1,5 +1,7 @@
 //! Agents: who they are, the hash of their token, and what they last said of themselves.
 
+use std::collections::BTreeSet;
+
 use sqlx::FromRow;
 
 use super::{
@@ -8,8 +10,8 @@ use super::{
     sql::sql,
 };
 use crate::{
-    model::{AgentId, Timestamp, ToolchainName},
-    protocol::AgentStatus,
+    model::{AgentId, Label, Timestamp},
+    protocol::{AgentHold, AgentStatus},
 };
 
 /// An agent as it is stored.
@@ -23,6 +25,33 @@ pub struct AgentRow {
     pub seen_at: Timestamp,
     /// What it last said of itself.
     pub status: AgentStatus,
+    /// The labels that its enrollment gave it.
+    pub enrolled: BTreeSet<Label>,
+    /// Why it takes no jobs; nothing if it does.
+    pub hold: Option<AgentHold>,
+    /// The process that is this agent.
+    pub process: String,
+}
+
+impl AgentRow {
+    /// All its labels. What it was given counts before what it says.
+    pub fn labels(&self) -> BTreeSet<Label> {
+        let given = |label: &&Label| !self.enrolled.iter().any(|it| it.key() == label.key());
+        self.status.labels.iter().filter(given).chain(&self.enrolled).cloned().collect()
+    }
+}
+
+/// An agent that registers.
+#[derive(Debug)]
+pub struct NewAgent<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The hash of its own token.
+    pub token_hash: &'a str,
+    /// The labels it is given.
+    pub labels: &'a BTreeSet<Label>,
+    /// Its process.
+    pub process: &'a str,
 }
 
 #[derive(FromRow)]
@@ -31,6 +60,9 @@ struct Flat {
     name: String,
     seen_at: i64,
     status: String,
+    labels: String,
+    hold: Option<String>,
+    process: String,
 }
 
 impl TryFrom<Flat> for AgentRow {
@@ -41,6 +73,9 @@ impl TryFrom<Flat> for AgentRow {
             id: column("agents", &flat.id, &flat.id)?,
             seen_at: Timestamp::from_millis(flat.seen_at),
             status: json("agents", &flat.id, &flat.status)?,
+            enrolled: json("agents", &flat.id, &flat.labels)?,
+            hold: flat.hold.as_deref().map(|hold| json("agents", &flat.id, hold)).transpose()?,
+            process: flat.process,
             name: flat.name,
         })
     }
@@ -52,22 +87,78 @@ impl Store {
         &self,
         tx: &mut Tx,
         id: AgentId,
-        name: &str,
-        token_hash: &str,
+        new: &NewAgent<'_>,
         now: Timestamp,
     ) -> Result<AgentId, StoreError> {
-        let query = sql("INSERT INTO agents (id, name, token_hash, created_at, seen_at, status) \
-             VALUES ($1, $2, $3, $4, $4, $5) \
-             ON CONFLICT (name) DO UPDATE SET token_hash = $3, seen_at = $4 RETURNING id");
+        let query = sql(
+            "INSERT INTO agents (id, name, token_hash, created_at, seen_at, status, labels, process) \
+             VALUES ($1, $2, $3, $4, $4, $5, $6, $7) \
+             ON CONFLICT (name) DO UPDATE SET token_hash = $3, seen_at = $4, labels = $6, \
+             process = $7 RETURNING id",
+        );
         let id = query
             .bind(id.to_string())
-            .bind(name)
-            .bind(token_hash)
+            .bind(new.name)
+            .bind(new.token_hash)
             .bind(now.as_millis())
             .bind(to_json(&AgentStatus::default()))
-            .fetch_only::<String>(&mut *tx)
+            .bind(to_json(new.labels))
+            .bind(new.process)
+            .fetch_only::<String>(tx)
             .await?;
         column("agents", &id, &id)
+    }
+
+    /// The agent of this name, which nobody else changes until the transaction ends.
+    pub async fn agent_named(
+        &self,
+        tx: &mut Tx,
+        name: &str,
+    ) -> Result<Option<AgentRow>, StoreError> {
+        let query = sql("SELECT * FROM agents WHERE name = $1 FOR UPDATE").bind(name);
+        query.fetch_optional::<Flat>(tx).await?.map(AgentRow::try_from).transpose()
+    }
+
+    /// Lets no other claim of this agent go on until the transaction ends.
+    pub async fn lock_agent(&self, tx: &mut Tx, id: AgentId) -> Result<(), StoreError> {
+        let query = sql("SELECT id FROM agents WHERE id = $1 FOR UPDATE").bind(id.to_string());
+        query.fetch_value::<String>(tx).await?;
+        Ok(())
+    }
+
+    /// The agent with this id.
+    pub async fn agent(&self, id: AgentId) -> Result<Option<AgentRow>, StoreError> {
+        let query = sql("SELECT * FROM agents WHERE id = $1").bind(id.to_string());
+        query.fetch_optional::<Flat>(self).await?.map(AgentRow::try_from).transpose()
+    }
+
+    /// Writes which process is the agent from now on.
+    pub async fn set_agent_process(
+        &self,
+        tx: &mut Tx,
+        id: AgentId,
+        process: &str,
+    ) -> Result<(), StoreError> {
+        let query = sql("UPDATE agents SET process = $2 WHERE id = $1");
+        query.bind(id.to_string()).bind(process).execute(tx).await?;
+        Ok(())
+    }
+
+    /// Writes why an agent takes no jobs, or that it does; whether there is such an agent.
+    pub async fn set_agent_hold(
+        &self,
+        tx: &mut Tx,
+        id: AgentId,
+        hold: Option<&AgentHold>,
+    ) -> Result<bool, StoreError> {
+        let query = sql("UPDATE agents SET hold = $2 WHERE id = $1");
+        Ok(query.bind(id.to_string()).bind(hold.map(to_json)).execute(tx).await? > 0)
+    }
+
+    /// Forgets an agent; its token counts no more.
+    pub async fn remove_agent(&self, tx: &mut Tx, id: AgentId) -> Result<bool, StoreError> {
+        let query = sql("DELETE FROM agents WHERE id = $1");
+        Ok(query.bind(id.to_string()).execute(tx).await? > 0)
     }
 
     /// The agent whose token has this hash.
@@ -111,17 +202,7 @@ impl Store {
 
     /// Every agent, by name.
     pub async fn agents(&self) -> Result<Vec<AgentRow>, StoreError> {
-        let query = sql("SELECT id, name, seen_at, status FROM agents ORDER BY name");
+        let query = sql("SELECT * FROM agents ORDER BY name");
         query.fetch_all::<Flat>(self).await?.into_iter().map(AgentRow::try_from).collect()
-    }
-
-    /// The toolchains that agents heard of since `since` have.
-    pub async fn toolchains_online(
-        &self,
-        since: Timestamp,
-    ) -> Result<Vec<ToolchainName>, StoreError> {
-        let agents = self.agents().await?;
-        let online = agents.into_iter().filter(|agent| agent.seen_at >= since);
-        Ok(online.flat_map(|agent| agent.status.toolchains).map(|have| have.name).collect())
     }
 }

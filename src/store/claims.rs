@@ -2,11 +2,11 @@
 
 use super::{
     JobRow, Store, StoreError, Tx,
-    error::{column, to_json},
+    error::{column, int, json, to_json},
     jobs::{Flat, TABLE},
     sql::{Sql, dialects, sql},
 };
-use crate::model::{AgentId, ClaimId, JobId, Timestamp, ToolchainName};
+use crate::model::{AgentId, ClaimId, JobId, Label, Timestamp, ToolchainName};
 
 /// A running attempt's lease.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,30 +46,34 @@ impl Store {
         Ok(query.fetch_only::<i64>(self).await? > 0)
     }
 
-    /// Whether there is a job to be given out to an agent that has these toolchains.
-    pub async fn is_claimable(
-        &self,
-        toolchains: &[ToolchainName],
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        if claimable_plan(now).fetch_value::<String>(self).await?.is_some() {
-            return Ok(true);
-        }
-        Ok(claimable_leg(toolchains, now).fetch_value::<String>(self).await?.is_some())
+    /// Every list of labels that a queued job requires.
+    pub async fn required_labels(&self) -> Result<Vec<Vec<Label>>, StoreError> {
+        let lists =
+            sql("SELECT DISTINCT requires FROM jobs WHERE state = 'queued' AND requires <> '[]'");
+        let lists = lists.fetch_column::<String>(self).await?;
+        lists.iter().map(|list| json(TABLE, "requires", list)).collect()
     }
 
-    /// The job that is to be given out next to an agent that has these toolchains, locked together
-    /// with its build: plans first, since nothing of a build can begin before them, then by
-    /// priority and age. What others are about to take is passed over.
+    /// Whether there is a job to be given out to such an agent.
+    pub async fn is_claimable(&self, fit: &Fit, now: Timestamp) -> Result<bool, StoreError> {
+        if claimable_plan(fit, now).fetch_value::<String>(self).await?.is_some() {
+            return Ok(true);
+        }
+        Ok(claimable_leg(fit, now).fetch_value::<String>(self).await?.is_some())
+    }
+
+    /// The job that is to be given out next to such an agent, locked together with its build: plans
+    /// first, since nothing of a build can begin before them, then by priority and age. What others
+    /// are about to take is passed over.
     pub async fn lock_claimable(
         &self,
         tx: &mut Tx,
-        toolchains: &[ToolchainName],
+        fit: &Fit,
         now: Timestamp,
     ) -> Result<Option<JobId>, StoreError> {
-        let mut id = claimable_plan(now).fetch_value::<String>(&mut *tx).await?;
+        let mut id = claimable_plan(fit, now).fetch_value::<String>(&mut *tx).await?;
         if id.is_none() {
-            id = claimable_leg(toolchains, now).fetch_value::<String>(tx).await?;
+            id = claimable_leg(fit, now).fetch_value::<String>(tx).await?;
         }
         id.map(|id| column(TABLE, &id, &id)).transpose()
     }
@@ -90,26 +94,55 @@ impl Store {
     }
 }
 
-fn claimable_plan(now: Timestamp) -> Sql {
-    sql("SELECT jobs.id FROM jobs JOIN builds ON builds.id = jobs.build_id \
-         WHERE jobs.state = 'queued' AND jobs.kind = 'plan' AND jobs.not_before <= $1 \
-         ORDER BY jobs.priority DESC, jobs.created_at, jobs.leg, jobs.id LIMIT 1 \
-         FOR UPDATE OF jobs, builds SKIP LOCKED")
-    .bind(now.as_millis())
+/// What an agent can take.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fit {
+    /// The toolchains it has.
+    pub toolchains: Vec<ToolchainName>,
+    /// The lists of required labels that it has all of; that of nothing is always one.
+    pub requires: Vec<Vec<Label>>,
+    /// The memory it has.
+    pub memory_bytes: u64,
 }
 
-fn claimable_leg(toolchains: &[ToolchainName], now: Timestamp) -> Sql {
+fn claimable_plan(fit: &Fit, now: Timestamp) -> Sql {
     dialects(
-        "SELECT jobs.id FROM jobs \
-         WHERE jobs.state = 'queued' AND jobs.kind = 'leg' AND jobs.not_before <= $1 \
-         AND jobs.toolchain IN (SELECT value FROM json_each($2)) \
-         ORDER BY jobs.priority DESC, jobs.created_at, jobs.leg, jobs.id LIMIT 1",
+        "SELECT id FROM jobs WHERE state = 'queued' AND kind = 'plan' AND not_before <= $1 \
+         AND (requires = '[]' OR requires IN (SELECT value FROM json_each($2))) \
+         ORDER BY priority DESC, created_at, leg, id LIMIT 1",
         "SELECT jobs.id FROM jobs JOIN builds ON builds.id = jobs.build_id \
-         WHERE jobs.state = 'queued' AND jobs.kind = 'leg' AND jobs.not_before <= $1 \
-         AND jobs.toolchain = ANY (ARRAY(SELECT jsonb_array_elements_text(CAST($2 AS JSONB)))) \
+         WHERE jobs.state = 'queued' AND jobs.kind = 'plan' AND jobs.not_before <= $1 \
+         AND (jobs.requires = '[]' \
+         OR jobs.requires = ANY (ARRAY(SELECT jsonb_array_elements_text(CAST($2 AS JSONB))))) \
          ORDER BY jobs.priority DESC, jobs.created_at, jobs.leg, jobs.id LIMIT 1 \
          FOR UPDATE OF jobs, builds SKIP LOCKED",
     )
     .bind(now.as_millis())
-    .bind(to_json(toolchains))
+    .bind(lists(fit))
+}
+
+fn claimable_leg(fit: &Fit, now: Timestamp) -> Sql {
+    dialects(
+        "SELECT id FROM jobs WHERE state = 'queued' AND kind = 'leg' AND not_before <= $1 \
+         AND (requires = '[]' OR requires IN (SELECT value FROM json_each($2))) \
+         AND toolchain IN (SELECT value FROM json_each($3)) AND memory_bytes <= $4 \
+         ORDER BY priority DESC, created_at, leg, id LIMIT 1",
+        "SELECT jobs.id FROM jobs JOIN builds ON builds.id = jobs.build_id \
+         WHERE jobs.state = 'queued' AND jobs.kind = 'leg' AND jobs.not_before <= $1 \
+         AND (jobs.requires = '[]' \
+         OR jobs.requires = ANY (ARRAY(SELECT jsonb_array_elements_text(CAST($2 AS JSONB))))) \
+         AND jobs.toolchain = ANY (ARRAY(SELECT jsonb_array_elements_text(CAST($3 AS JSONB)))) \
+         AND jobs.memory_bytes <= $4 \
+         ORDER BY jobs.priority DESC, jobs.created_at, jobs.leg, jobs.id LIMIT 1 \
+         FOR UPDATE OF jobs, builds SKIP LOCKED",
+    )
+    .bind(now.as_millis())
+    .bind(lists(fit))
+    .bind(to_json(&fit.toolchains))
+    .bind(int(fit.memory_bytes))
+}
+
+/// The lists as texts, as they stand in the column.
+fn lists(fit: &Fit) -> String {
+    to_json(&fit.requires.iter().map(to_json).collect::<Vec<_>>())
 }

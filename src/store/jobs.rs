@@ -1,16 +1,19 @@
 //! Jobs and their state. The state's columns are written only here, from a `JobState`.
 
+use std::collections::BTreeSet;
+
 use sqlx::FromRow;
 
 use super::{
     Store, StoreError, Tx,
-    error::{column, json, to_json},
+    error::{column, int, json, to_json},
     sql::{dialects, sql},
 };
 use crate::{
     model::{
-        AgentId, Attempt, BuildId, CancelReason, Cause, ClaimId, Finished, JobId, JobState, Limits,
-        Outcome, QueueName, Queued, Recipe, Revision, Running, Timestamp, ToolchainName, Verdict,
+        AgentId, Attempt, BuildId, CancelReason, Cause, ClaimId, Finished, JobId, JobState, Label,
+        Limits, Outcome, QueueName, Queued, Recipe, Revision, Running, Timestamp, ToolchainName,
+        Verdict,
     },
     protocol::JobKind,
 };
@@ -42,6 +45,20 @@ pub struct NewJob {
     pub priority: i32,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+impl NewJob {
+    /// The labels that an agent must have to take it, sorted.
+    pub fn requires(&self) -> BTreeSet<&Label> {
+        self.recipe.requires.iter().collect()
+    }
+
+    /// The memory that an agent must have to take it: nothing for one that asks for no more than
+    /// usual, which any machine tries.
+    pub fn memory_bytes(&self) -> u64 {
+        let memory = self.limits.container_memory(0);
+        if memory > Limits::default().container_memory(0) { memory } else { 0 }
+    }
 }
 
 /// A job as it is stored.
@@ -245,9 +262,10 @@ impl Store {
     /// Writes a new job with its state.
     pub async fn insert_job(&self, tx: &mut Tx, job: &NewJob) -> Result<(), StoreError> {
         sql("INSERT INTO jobs (id, build_id, kind, toolchain, variant, leg, recipe, limits, \
-             own_recipe, retry_of, retried, queue, priority, created_at, state, attempts, message) \
+             own_recipe, retry_of, retried, queue, priority, created_at, state, attempts, message, \
+             requires, memory_bytes) \
              VALUES ($1, $2, $3, $4, 'default', $5, $6, $7, $8, $9, FALSE, $10, $11, $12, \
-             'queued', 0, '')")
+             'queued', 0, '', $13, $14)")
         .bind(job.id.to_string())
         .bind(job.build.to_string())
         .bind(match job.kind {
@@ -263,6 +281,8 @@ impl Store {
         .bind(job.queue.as_str())
         .bind(i64::from(job.priority))
         .bind(job.created_at.as_millis())
+        .bind(to_json(&job.requires()))
+        .bind(int(job.memory_bytes()))
         .execute(&mut *tx)
         .await?;
         self.set_job_state(tx, job.id, &JobState::new(job.created_at)).await

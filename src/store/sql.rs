@@ -116,7 +116,8 @@ impl<'a> From<&'a Store> for On<'a> {
 
 /// The same call on whichever database it is.
 macro_rules! each {
-    ($sql:expr, $on:expr, $query:ident::<$db:ident $(, $row:ty)?>, $how:ident) => {
+    ($sql:expr, $on:expr, $query:ident::<$db:ident $(, $row:ty)?>, $how:ident) => {{
+        debug_assert_eq!(places(&$sql.postgres), $sql.values.len(), "{}", $sql.postgres);
         match $on.into() {
             On::SqliteTx(one) => {
                 let values = sqlite_values($sql.values)?;
@@ -135,7 +136,16 @@ macro_rules! each {
                 sqlx::$query::<Postgres $(, $row)?, _>(AssertSqlSafe($sql.postgres), values).$how(pool).await?.into()
             }
         }
-    };
+    }};
+}
+
+/// How many values a statement wants: a database passes over those that are too many.
+fn places(text: &str) -> usize {
+    let numbers = text.split('$').skip(1).filter_map(|after| {
+        let end = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
+        after[..end].parse().ok()
+    });
+    numbers.max().unwrap_or(0)
 }
 
 impl Sql {

@@ -18,8 +18,8 @@ use axum::{
 use kiln::{
     model::{AgentId, Frame, JobId, Stream, Timestamp},
     protocol::{
-        ClaimRequest, Claimed, ErrorBody, ErrorEnvelope, FinishReport, LogEnd, RegisterAnswer,
-        RenewAnswer, RenewRequest, StartReport,
+        ClaimRequest, Claimed, ErrorBody, ErrorEnvelope, FinishReport, LogEnd, PROTOCOL_VERSION,
+        RegisterAnswer, RenewAnswer, RenewRequest, StartReport,
     },
 };
 use tokio::{net::TcpListener, sync::Notify, task::JoinHandle, time::timeout};
@@ -195,7 +195,7 @@ async fn register(State(server): State<Server>, headers: HeaderMap) -> Response 
     let agent = AgentId::new(Timestamp::from_millis(0));
     let token = format!("agent-{}", server.lock().registered.len());
     server.change(|known| known.registered.push(format!("Bearer {token}")));
-    Json(RegisterAnswer { agent, token }).into_response()
+    Json(RegisterAnswer { agent, token, protocol: PROTOCOL_VERSION }).into_response()
 }
 
 async fn claim(

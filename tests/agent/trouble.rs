@@ -1,5 +1,7 @@
 //! Servers that are away, forget, repeat themselves, or have given the job to somebody else.
 
+use std::time::Duration;
+
 use kiln::{
     config::AgentSettings,
     model::{Cause, Limits, Recipe, StepKind, Stream, Verdict},
@@ -137,6 +139,38 @@ async fn an_agent_that_cannot_renew_for_a_whole_lease_kills_its_own_build() {
     let next = world.queue(leg(recipe(), Limits { wall_seconds: 1, ..Limits::default() }));
     world.server().finished(next).await;
     assert!(world.server().lock().attempts[&key].finish.is_none());
+    world.end().await;
+}
+
+/// The server is away for several leases and comes back without having given the job away: nothing
+/// of the work is lost, and nothing of what was written meanwhile.
+#[tokio::test]
+async fn a_build_goes_on_without_its_server_for_a_grace_and_is_delivered_when_it_is_back() {
+    let (gate, open) = (CancellationToken::new(), CancellationToken::new());
+    let (wait, go) = (gate.clone(), open.clone());
+    let settings = AgentSettings { lost_server_seconds: 60, ..Setup::default().settings };
+    let world = World::with(Setup { settings, ..Setup::default() }, move |_| {
+        let acts = vec![out("x\n"), Act::Until(wait.clone()), out("y\n"), Act::Until(go.clone())];
+        Scenario { acts, ..Scenario::default() }
+    })
+    .await;
+    let key = world.queue(leg(recipe(), Limits::default()));
+    let says = |text: &'static str| {
+        move |known: &Known| {
+            known.attempts.get(&key)?.text(Stream::Stdout).contains(text).then_some(())
+        }
+    };
+    world.server().until("output", says("x")).await;
+    world.server().change(|known| known.faults.down = true);
+    gate.cancel();
+    // More than two leases of three seconds, by the clock that the agent goes by.
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    assert!(!world.sandbox.seen()[0].stopped, "it runs on");
+    world.server().change(|known| known.faults.down = false);
+    world.server().until("what was written meanwhile", says("y")).await;
+    open.cancel();
+    let (_, finish) = world.server().finished(key).await;
+    assert_eq!(finish.verdict, Verdict::Success);
     world.end().await;
 }
 

@@ -190,8 +190,12 @@ impl Default for Setup {
             ("Makefile", "app: main.c\n\tcc -o app main.c\n"),
             ("main.c", "int main(void) { return 0; }\n"),
         ]);
-        let settings =
-            AgentSettings { workers: Some(2), grace_seconds: 1, ..AgentSettings::default() };
+        let settings = AgentSettings {
+            workers: Some(2),
+            grace_seconds: 1,
+            lost_server_seconds: 0,
+            ..AgentSettings::default()
+        };
         Self { tree, settings }
     }
 }

@@ -17,6 +17,7 @@ mod raw;
 mod script;
 mod wire;
 
+mod agents;
 mod alone;
 mod artifacts;
 mod cancel;

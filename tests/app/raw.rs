@@ -41,6 +41,7 @@ impl Raw {
             name: name.to_owned(),
             protocol: PROTOCOL_VERSION,
             version: "1".to_owned(),
+            process: String::new(),
         };
         let answer = enrolling.register(&request).await.unwrap();
         let client = AgentClient::new(url, Some(answer.token.clone())).unwrap();
@@ -55,7 +56,14 @@ impl Raw {
             ..AgentStatus::default()
         };
         let wait_ms = u64::try_from(wait.as_millis()).unwrap();
-        ClaimRequest { claim: ClaimId::new(SystemClock.now()), wait_ms, status }
+        ClaimRequest {
+            claim: ClaimId::new(SystemClock.now()),
+            wait_ms,
+            status,
+            protocol: PROTOCOL_VERSION,
+            process: String::new(),
+            begins: false,
+        }
     }
 
     /// A job, if there is one now.

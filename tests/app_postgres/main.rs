@@ -21,6 +21,8 @@ mod script;
 #[path = "../app/wire.rs"]
 mod wire;
 
+#[path = "../app/agents.rs"]
+mod agents;
 #[path = "../app/alone.rs"]
 mod alone;
 #[path = "../app/artifacts.rs"]

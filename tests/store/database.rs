@@ -1,6 +1,6 @@
 //! Either database, empty, with what the store's tests write into it.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use kiln::{
     config::Database,
@@ -10,10 +10,10 @@ use kiln::{
     },
     protocol::{
         AgentStatus, BuildSource, ClaimRequest, Claimed, FinishReport, GitSource, LogEnd,
-        PlanReport, PresentToolchain, SubmitBuild, UsageView, Work,
+        PROTOCOL_VERSION, PlanReport, PresentToolchain, SubmitBuild, UsageView, Work,
     },
     queue::{Queue, QueueError, QueueSettings, Submission},
-    store::Store,
+    store::{NewAgent, Store},
 };
 
 use crate::support::postgres::Postgres;
@@ -72,7 +72,9 @@ pub(crate) async fn agent(store: &Store, name: &str) -> AgentId {
     let now = SystemClock.now();
     let mut tx = store.begin().await.unwrap();
     let hash = format!("hash of {name}");
-    let id = store.register_agent(&mut tx, AgentId::new(now), name, &hash, now).await.unwrap();
+    let labels = BTreeSet::new();
+    let new = NewAgent { name, token_hash: &hash, labels: &labels, process: "" };
+    let id = store.register_agent(&mut tx, AgentId::new(now), &new, now).await.unwrap();
     tx.commit().await.unwrap();
     id
 }
@@ -101,7 +103,14 @@ pub(crate) fn status() -> AgentStatus {
 }
 
 pub(crate) fn claim() -> ClaimRequest {
-    ClaimRequest { claim: ClaimId::new(SystemClock.now()), wait_ms: 0, status: status() }
+    ClaimRequest {
+        claim: ClaimId::new(SystemClock.now()),
+        wait_ms: 0,
+        status: status(),
+        protocol: PROTOCOL_VERSION,
+        process: String::new(),
+        begins: false,
+    }
 }
 
 /// Ends a job as an agent does that has nothing to say.

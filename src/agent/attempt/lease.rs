@@ -1,7 +1,9 @@
 //! Keeps the lease of one attempt, and hears through it that the job is to be cancelled.
 //!
-//! The lease is measured on the agent's own monotonic clock. When it could not be renewed in time
-//! the server may have given the job to somebody else: the attempt is dropped without a word.
+//! The lease is measured on the agent's own monotonic clock. When it is over and the server cannot be
+//! reached, the work goes on for a grace: a server that was restarted gives its agents time to find
+//! it again, and takes the job back. If the server has given the job to somebody else meanwhile it
+//! says so, and the attempt is dropped without a word; so it is when the grace is over.
 
 use std::time::Duration;
 
@@ -16,9 +18,13 @@ use crate::{
 };
 
 /// Renews until the attempt is gone; runs beside the work and is dropped with it.
-pub(super) async fn keep(client: AttemptClient, lease: Duration, ending: Ending) {
+pub(super) async fn keep(
+    client: AttemptClient,
+    (lease, grace): (Duration, Duration),
+    ending: Ending,
+) {
     let mut lease = lease;
-    let mut valid_until = Instant::now() + lease;
+    let mut valid_until = Instant::now() + lease + grace;
     let mut backoff = Backoff::new();
     let mut is_cancelled = false;
     loop {
@@ -30,7 +36,7 @@ pub(super) async fn keep(client: AttemptClient, lease: Duration, ending: Ending)
         match answer {
             Ok(answer) => {
                 lease = Duration::from_millis(answer.lease_ms);
-                valid_until = Instant::now() + lease;
+                valid_until = Instant::now() + lease + grace;
                 backoff = Backoff::new();
                 if answer.cancel && !is_cancelled {
                     ending.stop(StopReason::Cancelled);

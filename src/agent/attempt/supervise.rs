@@ -48,8 +48,9 @@ pub(in crate::agent) async fn supervise(
     };
     let (log, log_tasks) = Log::start(api.clone(), spool, Arc::clone(&deps.clock), ending.clone());
     let lease = Duration::from_millis(claimed.lease_ms);
+    let grace = Duration::from_secs(u64::from(deps.settings.lost_server_seconds));
     let cx = Context { deps, claimed: Arc::new(claimed), client: api.clone(), log, ending };
-    let keeper = lease::keep(api, lease, cx.ending.clone());
+    let keeper = lease::keep(api, (lease, grace), cx.ending.clone());
     let work = attempt(&cx, log_tasks, began);
     tokio::pin!(work);
     tokio::select! {

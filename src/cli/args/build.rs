@@ -8,7 +8,8 @@ use super::{examples, parse};
 use crate::{
     cli::{CliError, commands::Place, complete, quote::command, target::Target},
     model::{
-        ArtifactRules, CommitId, LimitsRequest, PackageName, QueueName, RefName, ToolchainName,
+        ArtifactRules, CommitId, Label, LimitsRequest, PackageName, QueueName, RefName,
+        ToolchainName,
     },
     protocol::{SourceSubmission, StepSubmission, SubmitBuild},
 };
@@ -30,6 +31,9 @@ pub struct BuildArgs {
     /// A Debian package that the build needs, such as libevent-dev; may be given more than once
     #[arg(long = "package", value_name = "NAME", value_delimiter = ',')]
     pub packages: Vec<PackageName>,
+    /// A label that the agent must have, such as gpu or arch=aarch64; may be given more than once
+    #[arg(long = "requires", value_name = "LABEL", value_delimiter = ',')]
+    pub requires: Vec<Label>,
     /// The branch or tag to build; default: the repository's default branch
     #[arg(long = "ref", value_name = "REF", conflicts_with = "commit")]
     pub reference: Option<RefName>,
@@ -138,6 +142,7 @@ impl BuildArgs {
             source,
             toolchains: self.toolchains.clone(),
             packages: self.packages.clone(),
+            requires: self.requires.clone(),
             steps: command_step(&self.command),
             test: self.test.then_some(true),
             submodules: self.submodules.then_some(true),

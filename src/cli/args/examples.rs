@@ -104,7 +104,17 @@ Examples:
 pub(super) const AGENTS: &str = "\
 Examples:
   kiln agents
-  kiln agents --json";
+  kiln agents --json
+  kiln agents enroll
+  kiln agents hold builder-3 --reason \"new disk\"
+  kiln agents drain builder-3 --wait
+  kiln agents resume builder-3";
+
+pub(super) const ENROLL: &str = "\
+Examples:
+  kiln agents enroll                                            one agent, within an hour
+  kiln agents enroll --unlimited --expires 24h --label team=a   the machines of a cluster
+  kiln agents enroll --token-file ./token --name-prefix lab-";
 
 pub(super) const COMPLETIONS: &str = "\
 Examples:

@@ -8,7 +8,8 @@ use super::{examples, parse};
 use crate::{
     cli::{CliError, commands::Place, complete, quote::command},
     model::{
-        ArtifactRules, CommitId, LimitsRequest, PackageName, QueueName, RefName, ToolchainName,
+        ArtifactRules, CommitId, Label, LimitsRequest, PackageName, QueueName, RefName,
+        ToolchainName,
     },
     protocol::{SourceSubmission, StepSubmission, SubmitBuild},
 };
@@ -32,6 +33,9 @@ pub struct RunArgs {
     /// A Debian package that the command needs; may be given more than once
     #[arg(long = "package", value_name = "NAME", value_delimiter = ',')]
     pub packages: Vec<PackageName>,
+    /// A label that the agent must have, such as gpu or arch=aarch64; may be given more than once
+    #[arg(long = "requires", value_name = "LABEL", value_delimiter = ',')]
+    pub requires: Vec<Label>,
     /// An environment variable; may be given more than once
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse::pair)]
     pub env: Vec<(String, String)>,
@@ -73,6 +77,7 @@ impl RunArgs {
             source,
             toolchains: vec![toolchain.clone()],
             packages: self.packages.clone(),
+            requires: self.requires.clone(),
             steps: vec![StepSubmission {
                 name: "command".parse().expect("a plain word names a step"),
                 run,

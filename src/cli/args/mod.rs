@@ -1,6 +1,7 @@
 //! What can be typed. Values are parsed into the model's types right here, so that a mistake is
 //! answered with the rule it breaks before anything is asked of a server.
 
+mod agents;
 mod build;
 mod command;
 mod examples;
@@ -9,12 +10,13 @@ mod parse;
 mod read;
 mod server;
 
+pub(super) use agents::{AgentsArgs, AgentsCommand, EnrollArgs};
 pub(super) use build::{BuildArgs, FollowArgs, RetryArgs, is_remote};
 pub(super) use command::DEFAULT_SERVER;
 pub use command::{Access, Cli, ClientCommand, Command};
 pub(super) use exec::{InitArgs, RunArgs};
 pub(super) use read::{
-    AgentsArgs, ArtifactsArgs, BuildsArgs, CancelArgs, CompletionsArgs, LogArgs, ManArgs, ShowArgs,
+    ArtifactsArgs, BuildsArgs, CancelArgs, CompletionsArgs, LogArgs, ManArgs, ShowArgs,
     ToolchainsArgs,
 };
 pub use server::{AgentArgs, ImagesArgs, ImagesCommand, ServeArgs};

@@ -141,15 +141,6 @@ pub struct ToolchainsArgs {
     pub json: bool,
 }
 
-/// List the agents.
-#[derive(Debug, Args)]
-#[command(after_help = examples::AGENTS)]
-pub struct AgentsArgs {
-    /// Print the API's JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
 /// Print the script that completes kiln's command line in a shell.
 #[derive(Debug, Args)]
 #[command(after_help = examples::COMPLETIONS)]

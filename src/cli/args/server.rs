@@ -6,7 +6,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Subcommand};
 
 use super::examples;
-use crate::model::ToolchainName;
+use crate::model::{Label, ToolchainName};
 
 /// Run the server.
 #[derive(Clone, Debug, Default, Args)]
@@ -45,6 +45,9 @@ pub struct AgentArgs {
     /// A file with the token that lets it enroll
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+    /// A label that builds can require, such as gpu or team=graphics; may be given more than once
+    #[arg(long = "label", value_name = "LABEL", value_delimiter = ',')]
+    pub labels: Vec<Label>,
     /// The most jobs it runs at one time
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     pub workers: Option<u32>,

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::{
     cli::{
         CliError, Console,
-        args::{AgentsArgs, BuildsArgs, ToolchainsArgs},
+        args::{BuildsArgs, ToolchainsArgs},
         render,
     },
     client::{Paths, Rest},
@@ -57,17 +57,4 @@ pub(in crate::cli) async fn toolchains(
     }
     let page = rest.toolchains().await?;
     Ok(console.render(|out| render::toolchains(&page.items, out))?)
-}
-
-/// Lists agents.
-pub(in crate::cli) async fn agents(
-    rest: &Rest,
-    args: &AgentsArgs,
-    console: &mut Console,
-) -> Result<(), CliError> {
-    if args.json {
-        return Ok(console.json(&rest.get::<Value>(&Paths::agents()).await?)?);
-    }
-    let page = rest.agents().await?;
-    Ok(console.render(|out| render::agents(&page.items, SystemClock.now(), out))?)
 }

@@ -1,5 +1,6 @@
 //! The client commands, each a function of its arguments, the server and the console.
 
+mod agents;
 mod artifacts;
 mod build;
 mod cancel;
@@ -12,12 +13,13 @@ mod shell;
 mod show;
 mod source;
 
+pub(super) use agents::agents;
 pub(super) use artifacts::artifacts;
 pub(super) use build::{build, retry};
 pub(super) use cancel::cancel;
 pub(super) use exec::exec;
 pub(super) use init::init;
-pub(super) use list::{agents, builds, toolchains};
+pub(super) use list::{builds, toolchains};
 pub(super) use log::log;
 pub(super) use shell::{completions, man};
 pub(super) use show::show;

@@ -9,8 +9,8 @@ use crate::{
         table::Table,
         text,
     },
-    model::Timestamp,
-    protocol::{AgentView, ToolchainView},
+    model::{Label, Timestamp},
+    protocol::{AgentView, EnrollmentView, HoldKind, ToolchainView},
 };
 
 /// The toolchains, each with the compilers that agents have under its name: more than one means
@@ -48,7 +48,7 @@ pub(in crate::cli) fn agents(
         let status = &item.status;
         table.row(vec![
             sanitize::text(&item.name),
-            if item.online { paint(Style::Green, "online") } else { paint(Style::Red, "offline") },
+            state(item),
             format!("{}/{}", status.busy, status.workers),
             status.cpus.to_string(),
             text::bytes(status.memory_bytes),
@@ -57,7 +57,61 @@ pub(in crate::cli) fn agents(
             text::age(item.seen_at, now),
         ]);
     }
-    if items.is_empty() { writeln!(out, "no agents") } else { table.write(out) }
+    if items.is_empty() {
+        return writeln!(out, "no agents");
+    }
+    table.write(out)?;
+    for item in items {
+        if let Some(hold) = &item.hold
+            && !hold.reason.is_empty()
+        {
+            let (name, reason) = (sanitize::text(&item.name), sanitize::text(&hold.reason));
+            writeln!(out, "{name}: {reason} (since {})", text::age(hold.since, now))?;
+        }
+    }
+    Ok(())
+}
+
+/// What an agent does, in a word.
+fn state(item: &AgentView) -> String {
+    match item.hold.as_ref().map(|hold| hold.kind) {
+        _ if !item.online => paint(Style::Red, "offline"),
+        None => paint(Style::Green, "online"),
+        Some(HoldKind::Held) => paint(Style::Yellow, "held"),
+        Some(HoldKind::Draining) if item.jobs.is_empty() => paint(Style::Yellow, "drained"),
+        Some(HoldKind::Draining) => paint(Style::Yellow, "draining"),
+    }
+}
+
+/// The enrollment tokens.
+pub(in crate::cli) fn enrollments(
+    items: &[EnrollmentView],
+    now: Timestamp,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let mut table = Table::new(&["ID", "STATE", "USED", "LABELS", "NAMES", "MADE", "NOTE"]);
+    for item in items {
+        let is_used = item.uses_allowed.is_some_and(|most| item.uses >= most);
+        let state = match item.expires_at {
+            _ if item.revoked => "revoked",
+            Some(end) if end <= now => "expired",
+            _ if is_used => "used",
+            _ => "open",
+        };
+        let most = item.uses_allowed.map_or_else(|| "any".to_owned(), |most| most.to_string());
+        let labels: Vec<&str> = item.labels.iter().map(Label::as_str).collect();
+        let prefix = &item.name_prefix;
+        table.row(vec![
+            item.id.to_string(),
+            state.to_owned(),
+            format!("{}/{most}", item.uses),
+            labels.join(","),
+            if prefix.is_empty() { String::new() } else { format!("{}*", sanitize::text(prefix)) },
+            text::age(item.created_at, now),
+            sanitize::text(&item.note),
+        ]);
+    }
+    if items.is_empty() { writeln!(out, "no enrollment tokens") } else { table.write(out) }
 }
 
 #[cfg(test)]
