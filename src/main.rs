@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => part(process::serve(args)),
         Command::Agent(args) => part(process::agent(cli.access.server, args)),
         Command::Images(args) => part(process::images(args)),
+        Command::Db(args) => part(process::db(args)),
     };
     ExitCode::from(exit.code())
 }

@@ -36,7 +36,8 @@ mod unpack;
 mod fixtures;
 
 pub use args::{
-    Access, AgentArgs, Cli, ClientCommand, Command, ImagesArgs, ImagesCommand, ServeArgs,
+    Access, AgentArgs, Cli, ClientCommand, Command, DbArgs, DbCommand, ImagesArgs, ImagesCommand,
+    ServeArgs,
 };
 pub use complete::complete;
 pub use console::Console;

@@ -19,6 +19,9 @@ pub struct ServerSettings {
     /// File with the enrollment token, the same for all servers of an installation; if not given,
     /// `enrollment-token` in the data directory, which is made.
     pub enrollment_token_file: Option<PathBuf>,
+    /// How long an agent keeps a job without being heard of, in seconds: three missed renewals. Less
+    /// finds a dead machine sooner, and takes jobs from a slow network.
+    pub lease_seconds: u32,
     /// What is logged, such as `info` or `kiln::queue=debug,info`.
     pub log: String,
     /// How it is logged.
@@ -42,6 +45,7 @@ impl Default for ServerSettings {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8000)),
             admin_token_file: None,
             enrollment_token_file: None,
+            lease_seconds: 30,
             log: "info".to_owned(),
             log_format: LogFormat::default(),
         }

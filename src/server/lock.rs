@@ -9,7 +9,7 @@ use std::{
 
 /// Makes the data directory if it is not there, readable by its owner only, and locks it for as
 /// long as the answer lives.
-pub(super) fn lock(data: &Path) -> io::Result<File> {
+pub fn lock(data: &Path) -> io::Result<File> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data)?;
     // Sources of private repositories, logs and tokens are in there: nobody else's business.
     std::fs::set_permissions(data, std::fs::Permissions::from_mode(0o700))?;

@@ -10,4 +10,5 @@ mod sweep;
 mod wire;
 
 pub use http::{ListenError, listen};
+pub use lock::lock;
 pub use wire::{ServeError, Server};

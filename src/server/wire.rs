@@ -12,7 +12,7 @@ use std::{
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{ListenError, http, listen, lock, sweep};
+use super::{ListenError, http, listen, lock::lock, sweep};
 use crate::{
     api::{self, AppState, Feed},
     archive::tree::TreeBounds,
@@ -100,7 +100,7 @@ impl Server {
         sources: Sources,
     ) -> Result<Self, ServeError> {
         let failed = |error| ServeError::Data { path: data.to_owned(), error };
-        let lock = lock::lock(data).map_err(failed)?;
+        let lock = lock(data).map_err(failed)?;
         let server = &settings.server;
         let enrollment = enrollment_token(server.enrollment_token_file.as_deref(), data)?;
         let is_reached = !server.listen.ip().is_loopback();
@@ -118,6 +118,7 @@ impl Server {
             Arc::clone(&clock),
             QueueSettings {
                 packages: settings.packages.allow.clone(),
+                lease: Duration::from_secs(u64::from(settings.server.lease_seconds.max(3))),
                 ..QueueSettings::new(
                     catalogue.names().cloned().collect(),
                     catalogue.defaults().to_vec(),

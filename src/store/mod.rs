@@ -19,6 +19,7 @@ mod jobs;
 mod lock;
 mod notices;
 mod sql;
+mod transfer;
 mod uploads;
 
 pub use agents::{AgentRow, NewAgent};
@@ -31,4 +32,5 @@ pub use frames::FrameRow;
 pub use jobs::{JobRow, NewJob};
 pub use lock::Lock;
 pub use notices::{Notice, Notices};
+pub use transfer::{MoveError, Moved};
 pub use uploads::UploadRow;

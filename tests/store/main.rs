@@ -7,6 +7,7 @@ mod support;
 
 mod claims;
 mod database;
+mod moves;
 mod races;
 mod schema;
 mod servers;

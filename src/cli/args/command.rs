@@ -8,7 +8,7 @@ use crate::cli::CliError;
 
 use super::{
     AgentArgs, AgentsArgs, ArtifactsArgs, BuildArgs, BuildsArgs, CancelArgs, CompletionsArgs,
-    ImagesArgs, InitArgs, LogArgs, ManArgs, RetryArgs, RunArgs, ServeArgs, ShowArgs,
+    DbArgs, ImagesArgs, InitArgs, LogArgs, ManArgs, RetryArgs, RunArgs, ServeArgs, ShowArgs,
     ToolchainsArgs,
 };
 
@@ -77,6 +77,8 @@ pub enum Command {
     Agent(AgentArgs),
     /// Build and list the toolchain images of this machine
     Images(ImagesArgs),
+    /// Move the server's database
+    Db(DbArgs),
     /// The bounded process that fetches sources; started by kiln itself
     #[command(name = "source-helper", hide = true)]
     SourceHelper,

@@ -110,6 +110,14 @@ Examples:
   kiln agents drain builder-3 --wait
   kiln agents resume builder-3";
 
+pub(super) const DB: &str = "\
+Examples:
+  kiln db move --to postgres://kiln@db.example/kiln
+  KILN_DATABASE_URL=postgres://kiln@db.example/kiln kiln db move --data /var/lib/kiln
+
+The server must be stopped. A password belongs into the settings (database.password_file) or the
+environment, where other users do not see it.";
+
 pub(super) const ENROLL: &str = "\
 Examples:
   kiln agents enroll                                            one agent, within an hour

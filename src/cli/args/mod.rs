@@ -19,4 +19,4 @@ pub(super) use read::{
     ArtifactsArgs, BuildsArgs, CancelArgs, CompletionsArgs, LogArgs, ManArgs, ShowArgs,
     ToolchainsArgs,
 };
-pub use server::{AgentArgs, ImagesArgs, ImagesCommand, ServeArgs};
+pub use server::{AgentArgs, DbArgs, DbCommand, ImagesArgs, ImagesCommand, ServeArgs};

@@ -83,3 +83,33 @@ pub enum ImagesCommand {
         json: bool,
     },
 }
+
+/// The server's database.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = examples::DB)]
+pub struct DbArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: DbCommand,
+}
+
+/// What to do with the database.
+#[derive(Clone, Debug, Subcommand)]
+pub enum DbCommand {
+    /// Copy everything from a SQLite file into an empty PostgreSQL database
+    #[command(after_help = examples::DB)]
+    Move {
+        /// The file, as sqlite:PATH; default: kiln.db in the data directory
+        #[arg(long, value_name = "URL")]
+        from: Option<String>,
+        /// The database, as postgres://USER@HOST/NAME; default: what the settings say
+        #[arg(long, value_name = "URL")]
+        to: Option<String>,
+        /// The data directory
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+        /// The settings file
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+}
