@@ -1,7 +1,6 @@
 //! An S3 server for tests that run as containers: `s3-server ADDRESS FOLDER ACCESS_KEY SECRET_KEY
 //! BUCKET`. It keeps objects as files and is no store for anything that matters.
 #![expect(clippy::unwrap_used, reason = "a test program that cannot start ends")]
-#![allow(dead_code, reason = "tests use the rest of the module")]
 
 #[path = "../tests/support/s3.rs"]
 mod s3;

@@ -1,6 +1,8 @@
 //! An S3 server over HTTP on loopback, with a folder behind it; for tests and for the program
 //! `s3-server` that the compose test runs.
 
+#![allow(dead_code, reason = "not every test program uses all of it")]
+
 use std::{net::SocketAddr, path::Path};
 
 use hyper_util::{
