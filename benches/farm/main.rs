@@ -5,7 +5,9 @@
 //! and medians are compared. The server is the program that `KILN_BENCH_BIN` names, in a process of
 //! its own; how this program was compiled does not matter. Arguments choose parts, none means all.
 
+mod bare;
 mod command;
+mod followers;
 mod hand;
 mod latency;
 mod lines;
@@ -26,8 +28,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{hand::Hand, report::Report, server::Kiln};
 
-const PARTS: [&str; 7] =
-    ["latency", "throughput", "upload", "lines", "memory", "planning", "packages"];
+const PARTS: [&str; 8] =
+    ["latency", "throughput", "upload", "lines", "memory", "planning", "packages", "followers"];
+
+/// Parts that need no container engine.
+const WITHOUT_ENGINE: [&str; 2] = ["planning", "followers"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -62,7 +67,10 @@ async fn measure(report: &mut Report) -> anyhow::Result<()> {
     if wants("planning") {
         planning::measure(report).context("the plan of a large tree")?;
     }
-    if wanted == ["planning"] {
+    if wants("followers") {
+        followers::measure(report).await.context("the followers of a log")?;
+    }
+    if wanted.iter().all(|part| WITHOUT_ENGINE.contains(&part.as_str())) {
         return Ok(());
     }
     let kiln = Kiln::start().await.context("starting the server")?;

@@ -26,16 +26,21 @@ const SETTLE: Duration = Duration::from_secs(2);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Resident {
     /// All of it, the program's own pages included.
-    all: u64,
+    pub(crate) all: u64,
     /// What the program allocated.
     own: u64,
     /// The most it ever was.
-    most: u64,
+    pub(crate) most: u64,
 }
 
 /// The memory of a process that is left alone for a moment.
 pub(crate) async fn of(process: u32) -> anyhow::Result<Resident> {
     tokio::time::sleep(SETTLE).await;
+    now(process)
+}
+
+/// The memory of a process as it is now.
+pub(crate) fn now(process: u32) -> anyhow::Result<Resident> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
     let field = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name));
@@ -73,6 +78,6 @@ pub(crate) async fn measure(
     Ok(())
 }
 
-fn mebibytes(kibibytes: u64) -> f64 {
+pub(crate) fn mebibytes(kibibytes: u64) -> f64 {
     f64::from(u32::try_from(kibibytes).unwrap_or(u32::MAX)) / 1024.0
 }

@@ -244,3 +244,56 @@ async fn an_event_reaches_who_waits_for_it() {
     }
     farm.end().await;
 }
+
+/// One reader serves all streams: those that listen from the start, those that come back to an
+/// earlier event while others are written, and those that stop reading for a while.
+#[tokio::test]
+async fn every_stream_of_events_has_each_number_once() {
+    let farm = Farm::alone().await;
+    let write = async |builds: usize| {
+        let mut last = None;
+        for _ in 0..builds {
+            let build = farm.submit_raw(json!({})).await;
+            farm.rest.cancel_build(build.id).await.unwrap();
+            last = Some(build.id);
+        }
+        last.unwrap().to_string()
+    };
+    let first = write(40).await;
+    let is_end_of = |build: &str, event: &Raw3| {
+        event.1 == "build" && event.2.contains(build) && event.2.contains("\"finished\"")
+    };
+    let before = events(&farm, "api/v1/events", Some("0"), |event| is_end_of(&first, event)).await;
+    assert!(before.len() > 100, "more than are read at one time: {}", before.len());
+    let (told, last) = tokio::sync::watch::channel(None::<String>);
+    let streams = (0..30).map(|number| {
+        let last = last.clone();
+        let (farm, before) = (&farm, &before);
+        async move {
+            let from = before[number * before.len() / 30].0.clone();
+            let is_enough = |event: &Raw3| {
+                if number % 10 == 9 {
+                    // Slow enough to fall behind; it holds the whole thread up.
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                last.borrow().as_deref().is_some_and(|last| is_end_of(last, event))
+            };
+            (from.clone(), events(farm, "api/v1/events", Some(&from), is_enough).await)
+        }
+    });
+    let more = async {
+        write(40).await;
+        // Told before it is written, or a stream could pass it without knowing.
+        let build = farm.submit_raw(json!({})).await;
+        told.send_replace(Some(build.id.to_string()));
+        farm.rest.cancel_build(build.id).await.unwrap();
+    };
+    let (seen, ()) = tokio::join!(join_all(streams), more);
+    for (from, seen) in seen {
+        let ids: Vec<u64> = seen.iter().map(|(id, _, _)| id.parse().unwrap()).collect();
+        assert_eq!(ids[0], from.parse::<u64>().unwrap() + 1);
+        assert!(ids.is_sorted_by(|a, b| a + 1 == *b), "{ids:?}");
+        assert!(seen.iter().all(|(_, name, _)| name != "resync"));
+    }
+    farm.end().await;
+}
