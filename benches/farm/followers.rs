@@ -8,7 +8,10 @@
 //! followers add is seen beside a run with one.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -38,8 +41,9 @@ const LINES_A_SECOND: usize = 10_000;
 /// Requests a second: as often as an agent sends what a busy job wrote.
 const BATCHES_A_SECOND: usize = 20;
 const SECONDS: usize = 5;
-/// A run ends within this, or something hangs.
-const BOUND: Duration = Duration::from_secs(18);
+/// All have come within this, and all have everything within as long again after the last line, or
+/// something hangs.
+const BOUND: Duration = Duration::from_secs(14);
 
 /// What was read of a stream.
 struct Read {
@@ -71,8 +75,7 @@ pub(crate) async fn measure(report: &mut Report) -> anyhow::Result<()> {
     ));
     let mut found = serde_json::Map::new();
     for followers in [1, FOLLOWERS] {
-        let run = tokio::time::timeout(BOUND, run(followers)).await;
-        let mut run = run.context("the followers do not come to the end")??;
+        let mut run = run(followers).await?;
         let [late, stored] = [&mut run.late, &mut run.stored].map(|times| {
             times.sort_unstable();
             [percentile(times, 50), percentile(times, 99)]
@@ -115,21 +118,37 @@ async fn run(followers: usize) -> anyhow::Result<Run> {
     let (agent, claimed) = server.running_job().await?;
     // Nothing is written before all have come.
     let begun = Arc::new(Barrier::new(followers + 1));
+    let (come, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let mut streams = JoinSet::new();
     for number in 0..followers {
         let (address, begun) = (server.address.clone(), Arc::clone(&begun));
-        streams.spawn(follow(address, claimed.job, begun, number == 0));
+        let (come, ended) = (Arc::clone(&come), Arc::clone(&ended));
+        streams.spawn(async move {
+            let mut stream = open(&address, claimed.job).await?;
+            come.fetch_add(1, Ordering::Relaxed);
+            begun.wait().await;
+            let read = read(&mut stream, number == 0).await;
+            ended.fetch_add(1, Ordering::Relaxed);
+            read
+        });
     }
     tokio::select! {
         _ = begun.wait() => {}
         Some(ended) = streams.join_next() => { ended??; bail!("a stream ended too early") }
+        () = tokio::time::sleep(BOUND) => {
+            bail!("{} of {followers} streams have begun", come.load(Ordering::Relaxed))
+        }
     }
     let attempt = agent.attempt(claimed.job, claimed.attempt);
     let (sent, stored, end) = write(&attempt).await?;
     let busy = memory::now(server.process)?;
     finish(&attempt, end).await?;
     let mut reads = Vec::new();
-    while let Some(read) = streams.join_next().await {
+    let until = tokio::time::Instant::now() + BOUND;
+    while let Some(read) = tokio::time::timeout_at(until, streams.join_next())
+        .await
+        .with_context(|| format!("{} of {followers} have it all", ended.load(Ordering::Relaxed)))?
+    {
         reads.push(read??);
     }
     let whole = reads.iter().find_map(|read| read.whole.as_deref()).context("nobody read it")?;
@@ -153,14 +172,9 @@ async fn run(followers: usize) -> anyhow::Result<Run> {
     Ok(Run { different, lines, late, stored, idle, busy })
 }
 
-/// Reads a stream to its end.
-async fn follow(
-    address: String,
-    job: JobId,
-    begun: Arc<Barrier>,
-    is_kept: bool,
-) -> anyhow::Result<Read> {
-    let mut stream = TcpStream::connect(&address).await?;
+/// Opens a stream and reads what comes before any line.
+async fn open(address: &str, job: JobId) -> anyhow::Result<TcpStream> {
+    let mut stream = TcpStream::connect(address).await?;
     let ask = format!(
         "GET /api/v1/jobs/{job}/log/stream HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
     );
@@ -174,7 +188,12 @@ async fn follow(
         ensure!(read > 0, "the stream ended: {}", String::from_utf8_lossy(&head));
         head.extend_from_slice(&buffer[..read]);
     }
-    begun.wait().await;
+    Ok(stream)
+}
+
+/// Reads a stream to its end.
+async fn read(stream: &mut TcpStream, is_kept: bool) -> anyhow::Result<Read> {
+    let mut buffer = vec![0; 64 * 1024];
     let (mut hash, mut count, mut times) = (Sha256::new(), 0, Vec::new());
     let mut whole = is_kept.then(Vec::new);
     loop {
@@ -258,11 +277,11 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
 }
 
-fn percentile(sorted: &[Duration], percent: usize) -> Duration {
+pub(crate) fn percentile(sorted: &[Duration], percent: usize) -> Duration {
     sorted[(sorted.len() * percent / 100).min(sorted.len() - 1)]
 }
 
-fn milliseconds(time: Duration) -> String {
+pub(crate) fn milliseconds(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1e3)
 }
 

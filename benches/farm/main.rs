@@ -12,8 +12,12 @@ mod hand;
 mod latency;
 mod lines;
 mod memory;
+mod million;
 mod packages;
 mod planning;
+#[path = "../../tests/support/postgres.rs"]
+#[expect(dead_code, clippy::unwrap_used, reason = "it is made for tests")]
+mod postgres;
 mod report;
 mod repository;
 mod samples;
@@ -28,11 +32,20 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{hand::Hand, report::Report, server::Kiln};
 
-const PARTS: [&str; 8] =
-    ["latency", "throughput", "upload", "lines", "memory", "planning", "packages", "followers"];
+const PARTS: [&str; 9] = [
+    "latency",
+    "throughput",
+    "upload",
+    "lines",
+    "memory",
+    "planning",
+    "packages",
+    "followers",
+    "million",
+];
 
 /// Parts that need no container engine.
-const WITHOUT_ENGINE: [&str; 2] = ["planning", "followers"];
+const WITHOUT_ENGINE: [&str; 3] = ["planning", "followers", "million"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -69,6 +82,9 @@ async fn measure(report: &mut Report) -> anyhow::Result<()> {
     }
     if wants("followers") {
         followers::measure(report).await.context("the followers of a log")?;
+    }
+    if wants("million") {
+        million::measure(report).await.context("a million jobs")?;
     }
     if wanted.iter().all(|part| WITHOUT_ENGINE.contains(&part.as_str())) {
         return Ok(());

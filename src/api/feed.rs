@@ -113,7 +113,7 @@ async fn read(
     loop {
         changes.mark_unchanged();
         match look(&store, &events, &mut last).await {
-            Ok(true) => continue,
+            Ok(true) => {}
             Ok(false) => {
                 begun.send_replace(last);
                 // Something changed, or it is time to look anyway.

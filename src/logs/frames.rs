@@ -141,12 +141,11 @@ impl Frames<'_> {
     /// Reads more rows; whether there was something, or the log has been sealed meanwhile.
     async fn next_rows(&mut self) -> Result<bool, LogError> {
         let store = &self.logs.store;
-        let first = match self.seq {
-            Some(seq) => Some(seq),
-            None => {
-                self.logs.count_read();
-                store.first_frame_after(self.job, self.attempt, self.offset).await?
-            }
+        let first = if self.seq.is_some() {
+            self.seq
+        } else {
+            self.logs.count_read();
+            store.first_frame_after(self.job, self.attempt, self.offset).await?
         };
         if let Some(first) = first {
             self.logs.count_read();
