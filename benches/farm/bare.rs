@@ -79,6 +79,7 @@ impl Bare {
             name: "by hand".to_owned(),
             protocol: PROTOCOL_VERSION,
             version: "1".to_owned(),
+            process: String::new(),
         };
         let agent = AgentClient::new(&url, Some(enrolling.register(&request).await?.token))?;
         let commit = "0123456789abcdef0123456789abcdef01234567";
@@ -88,7 +89,16 @@ impl Bare {
         self.rest.submit(&submission, &key).await?;
         let status = AgentStatus { workers: 1, ..AgentStatus::default() };
         let claim = ClaimId::new(SystemClock.now());
-        let claimed = agent.claim(&ClaimRequest { claim, wait_ms: 0, status }).await?;
+        let claimed = agent
+            .claim(&ClaimRequest {
+                claim,
+                wait_ms: 0,
+                status,
+                protocol: PROTOCOL_VERSION,
+                process: String::new(),
+                begins: false,
+            })
+            .await?;
         Ok((agent, claimed.context("no job waits")?))
     }
 

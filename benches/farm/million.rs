@@ -29,6 +29,9 @@ const JOBS: u32 = 1_000_000;
 const JOBS_A_BUILD: u32 = 4;
 const REQUESTS: u32 = 400;
 
+/// The path of the request with a number.
+type Path = Box<dyn Fn(u32) -> String>;
+
 /// Where the rows are.
 enum Rows<'a> {
     Sqlite(Box<SqliteConnection>),
@@ -77,7 +80,6 @@ async fn of(name: &str, server: &Bare, mut rows: Rows<'_>) -> anyhow::Result<Val
     let builds = JOBS / JOBS_A_BUILD;
     // Spread over the table, and never the same twice.
     let spread = |number: u32, all: u32| 1 + (number * (all / REQUESTS)) % all;
-    type Path = Box<dyn Fn(u32) -> String>;
     let asked: [(&str, Path); 5] = [
         ("list, the newest", Box::new(|_| "/api/v1/builds".to_owned())),
         (

@@ -44,6 +44,7 @@ struct Two {
     end: LogEnd,
     text: String,
     place: Place,
+    /// Gone with the test.
     _objects: tempfile::TempDir,
 }
 
@@ -55,13 +56,25 @@ impl Two {
             Logs::new(place.store.clone(), artifacts, Arc::new(SystemClock))
         };
         let (here, there, clock) = (logs(), logs(), manual());
-        let queue = queue(place.store.clone(), clock.clone(), Duration::from_hours(1));
+        let queue =
+            queue(place.store.clone(), Arc::<ManualClock>::clone(&clock), Duration::from_hours(1));
         submit(&queue, 1).await;
         let agent = agent(&place.store, "agent").await;
         let claimed = queue.claim(agent, &claim()).await.unwrap().unwrap();
         let (end, text, changes) = (LogEnd::default(), String::new(), watch::Sender::new(0));
-        let _objects = objects;
-        Self { here, there, changes, queue, clock, agent, claimed, end, text, place, _objects }
+        Self {
+            here,
+            there,
+            changes,
+            queue,
+            clock,
+            agent,
+            claimed,
+            end,
+            text,
+            place,
+            _objects: objects,
+        }
     }
 
     /// The next frames, one for each text.
@@ -148,7 +161,7 @@ impl Followed {
         }
     }
 
-    async fn to_end(&mut self) {
+    async fn read_to_end(&mut self) {
         while self.next().await.is_some() {}
         assert_eq!(self.names.last().unwrap(), "end");
         assert_eq!(self.names.iter().filter(|name| *name == "end").count(), 1);
@@ -167,7 +180,7 @@ async fn check_that_waking_is_heard(place: Place) {
         }
         two.finish(Verdict::Success).await;
         two.change();
-        follower.to_end().await;
+        follower.read_to_end().await;
     };
     timeout(PATIENCE, rounds).await.expect("woken, the other server looks at once");
     assert_eq!(follower.text, two.text);
@@ -188,7 +201,7 @@ async fn what_one_server_takes_the_other_sends_though_it_hears_nothing() {
         follower.until(&two.text).await;
     }
     two.finish(Verdict::Success).await;
-    follower.to_end().await;
+    follower.read_to_end().await;
     assert_eq!(follower.text, two.text);
 }
 
@@ -211,7 +224,7 @@ async fn a_log_that_is_written_through_both_servers_is_whole_on_both() {
     two.finish(Verdict::Success).await;
     two.change();
     for follower in &mut followers {
-        follower.to_end().await;
+        follower.read_to_end().await;
         assert_eq!(follower.text, two.text);
     }
 }
@@ -237,7 +250,7 @@ async fn a_thousand_followers_get_each_byte_and_cost_no_more_questions_than_one(
     }
     two.finish(Verdict::Success).await;
     two.change();
-    join_all(followers.iter_mut().map(Followed::to_end)).await;
+    join_all(followers.iter_mut().map(Followed::read_to_end)).await;
     let reads = two.there.reads() - before;
     assert!(reads >= CHANGES as u64, "it counts: {reads}");
     // Three questions or so for each change, and two by the clock each second: a question of each
@@ -268,7 +281,7 @@ async fn a_follower_that_stalls_loses_nothing_and_holds_nobody_up() {
     two.finish(Verdict::Success).await;
     two.change();
     for follower in [&mut stalled, &mut quick] {
-        follower.to_end().await;
+        follower.read_to_end().await;
         assert_eq!(follower.text, two.text);
     }
 }
@@ -297,7 +310,7 @@ async fn check_attempts(is_told: bool) {
         two.change();
     }
     for follower in [&mut follower, &mut second] {
-        follower.to_end().await;
+        follower.read_to_end().await;
         assert_eq!(follower.text, "two\nthree\n");
         let told = |word: &str| {
             let names = follower.names.iter().filter(|name| name.starts_with(word));
