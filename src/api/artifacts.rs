@@ -3,12 +3,14 @@
 //! What is served is a file that somebody else's code made: always as an attachment, never as
 //! something a browser shows or runs. The object's key comes from the database, never from a path.
 
+use std::time::Duration;
+
 use axum::{
     Json as Answer,
     body::Body,
     extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
+    response::{AppendHeaders, IntoResponse, Redirect, Response},
     routing::{MethodRouter, get},
 };
 use utoipa_axum::{
@@ -63,6 +65,9 @@ async fn manifest(
     Ok(Answer(read_manifest(&state, &key).await?))
 }
 
+/// How long a URL of the store itself is good: to begin a download, not to pass around.
+const SIGNED_FOR: Duration = Duration::from_mins(5);
+
 /// All artifacts of a job, as a .tar.gz
 #[utoipa::path(get, path = "/api/v1/jobs/{job}/artifacts.tar.gz", tag = "artifacts",
     params(("job" = JobId, Path),
@@ -70,6 +75,8 @@ async fn manifest(
     responses(
         (status = 200, content_type = "application/gzip", body = [u8]),
         (status = 206, content_type = "application/gzip", body = [u8]),
+        (status = 307, description = "The store itself has it, at this URL, for some minutes.",
+            headers(("location" = String))),
         (status = "4XX", body = ErrorEnvelope),
     ))]
 async fn archive(
@@ -81,6 +88,10 @@ async fn archive(
     let key = key(&state, job).await?.object(ObjectName::Archive);
     let missing = || ApiError::not_found("artifacts of job", job);
     let meta = state.artifacts.head(&key).await?.ok_or_else(missing)?;
+    if let Some(url) = state.artifacts.signed_url(&key, SIGNED_FOR).await? {
+        let no_store = (header::CACHE_CONTROL, "no-store");
+        return Ok((AppendHeaders([no_store]), Redirect::temporary(&url)).into_response());
+    }
     let range = ranged::range(&headers, meta.bytes)?;
     let wanted = match &range {
         HttpRange::Part(range) => range.clone(),
@@ -214,7 +225,10 @@ pub(super) async fn read_manifest(
 ) -> Result<Manifest, ApiError> {
     let key = key.object(ObjectName::Manifest);
     let meta = state.artifacts.head(&key).await?;
-    let meta = meta.ok_or_else(|| ApiError::internal(format!("{key} is missing")))?;
+    let meta = meta.ok_or_else(|| {
+        tracing::error!("{key} is gone from the artifact repository");
+        ApiError::gone("the artifacts of this job are gone from the artifact repository")
+    })?;
     if meta.bytes > MAX_MANIFEST {
         return Err(ApiError::internal(format!("{key} has {} bytes", meta.bytes)));
     }

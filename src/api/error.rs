@@ -41,6 +41,11 @@ impl ApiError {
         self
     }
 
+    /// It was there and is no more.
+    pub(super) fn gone(message: &str) -> Self {
+        Self::new(StatusCode::GONE, "gone", message)
+    }
+
     /// The request is not well-formed.
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", message)

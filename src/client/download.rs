@@ -2,7 +2,7 @@
 
 use std::io;
 
-use reqwest::{Method, Response, StatusCode, header};
+use reqwest::{Response, StatusCode, header};
 
 use super::{ClientError, Http, backoff::Backoff};
 
@@ -62,11 +62,10 @@ pub(super) async fn download(
 /// The answer from byte `have` on, and how many bytes of it are had already; nothing if there is no
 /// more.
 async fn open(http: &Http, path: &str, have: u64) -> Result<Option<(Response, u64)>, ClientError> {
-    let request = http.request(Method::GET, path);
     if have == 0 {
-        return Ok(Some((http.send(request).await?, 0)));
+        return Ok(Some((http.get_from(path, 0).await?, 0)));
     }
-    let response = match http.send(request.header(header::RANGE, format!("bytes={have}-"))).await {
+    let response = match http.get_from(path, have).await {
         Err(ClientError::Refused { status, .. })
             if status == StatusCode::RANGE_NOT_SATISFIABLE.as_u16() =>
         {

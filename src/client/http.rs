@@ -117,6 +117,33 @@ impl Http {
         Err(refused(status, &text))
     }
 
+    /// Gets what is at `path`, from a byte on if that is not the first; where the server says that
+    /// another has it (a store, for minutes), there: without the token, which is nobody else's.
+    pub async fn get_from(&self, path: &str, from: u64) -> Result<Response, ClientError> {
+        let ranged = |request: RequestBuilder| match from {
+            0 => request,
+            from => request.header(reqwest::header::RANGE, format!("bytes={from}-")),
+        };
+        let request = ranged(self.request(Method::GET, path));
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let response = match response.headers().get(reqwest::header::LOCATION) {
+            Some(location) if response.status() == StatusCode::TEMPORARY_REDIRECT => {
+                let location = location.to_str().ok().and_then(|url| Url::parse(url).ok());
+                let wrong = || ClientError::Answer("it leads to no address".to_owned());
+                let url = location.filter(|url| matches!(url.scheme(), "http" | "https"));
+                let request = ranged(self.client.get(url.ok_or_else(wrong)?));
+                request.send().await.map_err(|error| self.unreachable(&error))?
+            }
+            _ => response,
+        };
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let text = response.text().await.unwrap_or_default();
+        Err(refused(status, &text))
+    }
+
     /// Sends a request and reads the JSON it answers.
     pub async fn json<T: serde::de::DeserializeOwned>(
         &self,

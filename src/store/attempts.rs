@@ -313,6 +313,20 @@ impl Store {
         Ok(())
     }
 
+    /// Ended attempts that have objects: whether they kept artifacts, and whether their log is sealed.
+    pub async fn attempts_with_objects(&self) -> Result<Vec<(JobId, u32, bool, bool)>, StoreError> {
+        let rows = sql("SELECT job_id, number, artifacts IS NOT NULL, log_sealed FROM attempts \
+             WHERE artifacts IS NOT NULL OR log_sealed");
+        let rows = rows.fetch_all::<(String, i64, bool, bool)>(self).await?;
+        rows.into_iter()
+            .map(|(job, number, keeps, sealed)| {
+                let number = u32::try_from(number)
+                    .map_err(|error| StoreError::inconsistent(TABLE, &job, error))?;
+                Ok((column(TABLE, &job, &job)?, number, keeps, sealed))
+            })
+            .collect()
+    }
+
     /// Every attempt there is, as job and number, with whether its artifacts count: they do while it
     /// runs and when it kept them. Objects of others in the artifact store are swept.
     pub async fn all_attempts(&self) -> Result<HashMap<(JobId, u32), bool>, StoreError> {

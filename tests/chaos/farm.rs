@@ -83,6 +83,7 @@ impl Farm {
             .env("KILN_DATABASE_URL", self.postgres.url())
             .env("KILN_ARTIFACTS_ROOT", "s3://kiln")
             .env("KILN_ARTIFACTS_ENDPOINT", format!("http://{}", self.store.address))
+            .env("KILN_ARTIFACTS_PRESIGNED_DOWNLOADS", "true")
             .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
             .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
             .env("KILN_SOURCE_SCHEMES", "file")

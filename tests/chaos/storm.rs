@@ -203,6 +203,9 @@ async fn after(
             assert_eq!(successes, 1, "{job:#?}\n{story}");
             check_log(rest, job.summary.id, story).await;
             check_artifact(rest, job.summary.id, story).await;
+            if jobs <= 4 {
+                check_archive(rest, job.summary.id, story).await;
+            }
         }
     }
     assert!(jobs >= BUILDS * 2 * 9 / 10, "only {jobs} jobs succeeded\n{story}");
@@ -232,6 +235,17 @@ async fn after(
     {
         println!("{story}{jobs} jobs, {tried_again} attempts more than jobs");
     }
+}
+
+/// The whole archive, which the server has clients fetch from the store itself.
+async fn check_archive(rest: &kiln::client::Rest, job: JobId, story: &str) {
+    use std::io::Read as _;
+    let mut packed = Vec::new();
+    rest.archive(job, &mut packed).await.unwrap();
+    let mut tar = Vec::new();
+    flate2::read::MultiGzDecoder::new(&packed[..]).read_to_end(&mut tar).unwrap();
+    let id = job.to_string();
+    assert!(tar.windows(id.len()).any(|part| part == id.as_bytes()), "{story}");
 }
 
 /// Every line once, in order.
