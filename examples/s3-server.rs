@@ -16,7 +16,7 @@ async fn main() {
     let folder = PathBuf::from(folder);
     std::fs::create_dir_all(folder.join(bucket)).unwrap();
     let listener = tokio::net::TcpListener::bind(address).await.unwrap();
-    let server = s3::serve(listener, &folder, (access, secret)).await;
+    let server = s3::serve(listener, &folder, (access, secret));
     let mut stop =
         tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).unwrap();
     tokio::select! {

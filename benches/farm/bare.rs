@@ -70,36 +70,35 @@ impl Bare {
         self.data.path().join("kiln.db")
     }
 
-    /// Submits a build and takes the job that plans it: a job with a log like any other.
-    pub(crate) async fn running_job(&self) -> anyhow::Result<(AgentClient, Claimed)> {
+    /// Registers an agent.
+    pub(crate) async fn agent(&self, name: &str) -> anyhow::Result<AgentClient> {
         let url = format!("http://{}", self.address);
         let enrollment = std::fs::read_to_string(self.data.path().join("enrollment-token"))?;
         let enrolling = AgentClient::new(&url, Some(enrollment.trim().to_owned()))?;
         let request = RegisterRequest {
-            name: "by hand".to_owned(),
+            name: name.to_owned(),
             protocol: PROTOCOL_VERSION,
             version: "1".to_owned(),
             process: String::new(),
         };
-        let agent = AgentClient::new(&url, Some(enrolling.register(&request).await?.token))?;
+        Ok(AgentClient::new(&url, Some(enrolling.register(&request).await?.token))?)
+    }
+
+    /// Submits a build and takes the job that plans it: a job with a log like any other.
+    pub(crate) async fn running_job(&self) -> anyhow::Result<(AgentClient, Claimed)> {
+        let agent = self.agent("by hand").await?;
+        self.submit().await?;
+        Ok((agent.clone(), claim(&agent).await?.context("no job waits")?))
+    }
+
+    /// Submits a build of a commit that nobody fetches.
+    pub(crate) async fn submit(&self) -> anyhow::Result<()> {
         let commit = "0123456789abcdef0123456789abcdef01234567";
         let source = json!({"git": {"url": "https://example.org/x", "commit": commit}});
         let submission: SubmitBuild = serde_json::from_value(json!({ "source": source }))?;
         let key = format!("{:032x}", rand::random::<u128>());
         self.rest.submit(&submission, &key).await?;
-        let status = AgentStatus { workers: 1, ..AgentStatus::default() };
-        let claim = ClaimId::new(SystemClock.now());
-        let claimed = agent
-            .claim(&ClaimRequest {
-                claim,
-                wait_ms: 0,
-                status,
-                protocol: PROTOCOL_VERSION,
-                process: String::new(),
-                begins: false,
-            })
-            .await?;
-        Ok((agent, claimed.context("no job waits")?))
+        Ok(())
     }
 
     /// Stops it softly.
@@ -110,4 +109,17 @@ impl Bare {
         ensure!(status.success(), "the server ended with {status}");
         Ok(())
     }
+}
+
+/// One claim.
+pub(crate) async fn claim(agent: &AgentClient) -> anyhow::Result<Option<Claimed>> {
+    let request = ClaimRequest {
+        claim: ClaimId::new(SystemClock.now()),
+        wait_ms: 0,
+        status: AgentStatus { workers: 1, ..AgentStatus::default() },
+        protocol: PROTOCOL_VERSION,
+        process: String::new(),
+        begins: false,
+    };
+    Ok(agent.claim(&request).await?)
 }

@@ -6,6 +6,7 @@
 //! its own; how this program was compiled does not matter. Arguments choose parts, none means all.
 
 mod bare;
+mod claims;
 mod command;
 mod followers;
 mod hand;
@@ -32,7 +33,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{hand::Hand, report::Report, server::Kiln};
 
-const PARTS: [&str; 9] = [
+const PARTS: [&str; 10] = [
     "latency",
     "throughput",
     "upload",
@@ -42,10 +43,11 @@ const PARTS: [&str; 9] = [
     "packages",
     "followers",
     "million",
+    "claims",
 ];
 
 /// Parts that need no container engine.
-const WITHOUT_ENGINE: [&str; 3] = ["planning", "followers", "million"];
+const WITHOUT_ENGINE: [&str; 4] = ["planning", "followers", "million", "claims"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -82,6 +84,9 @@ async fn measure(report: &mut Report) -> anyhow::Result<()> {
     }
     if wants("followers") {
         followers::measure(report).await.context("the followers of a log")?;
+    }
+    if wants("claims") {
+        claims::measure(report).await.context("claims")?;
     }
     if wants("million") {
         million::measure(report).await.context("a million jobs")?;

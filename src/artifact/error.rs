@@ -4,7 +4,7 @@ use std::{error::Error, io};
 
 use crate::{archive::RangeError, model::Cause};
 
-/// What object_store calls the folder of this machine.
+/// What `object_store` calls the folder of this machine.
 const LOCAL: &str = "LocalFileSystem";
 
 /// The artifact repository could not do its part.

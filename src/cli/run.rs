@@ -106,7 +106,7 @@ mod tests {
         let posted = Arc::clone(seen);
         let submit = move |request: Request| async move {
             let (parts, body) = request.into_parts();
-            let key = parts.headers.get("idempotency-key").map(axum::http::HeaderValue::len);
+            let key = parts.headers.get("idempotency-key").map(http::HeaderValue::len);
             let body = axum::body::to_bytes(body, 9_999).await.unwrap();
             let body = String::from_utf8(body.to_vec()).unwrap();
             posted.lock().unwrap().push(format!("key {key:?} {body}"));

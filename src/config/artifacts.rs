@@ -22,7 +22,7 @@ const CREDENTIAL_PREFIXES: [&str; 3] = ["AWS_", "GOOGLE_", "AZURE_"];
 pub struct ArtifactSettings {
     /// Where objects are kept; by default the folder `artifacts` in the data directory.
     pub root: Option<ArtifactRoot>,
-    /// Where the service is, if it is not the provider's own: for MinIO, Garage, Ceph and the like.
+    /// Where the service is, if it is not the provider's own: for a service of your own.
     pub endpoint: Option<Url>,
     /// Whether the bucket stands in the path of a URL instead of the host's name; S3 only. Most
     /// services of one's own want it, so it is the default where there is an endpoint.

@@ -6,11 +6,17 @@
 use std::{collections::HashMap, time::Duration};
 
 use bytes::Bytes;
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{LogError, Logs, seal::Sealer};
-use crate::{artifact::ByteStream, store::UnsealedLog};
+use crate::{
+    artifact::ByteStream,
+    store::{AttemptRow, UnsealedLog},
+};
 
 /// How often ended attempts are looked for though nothing woke the sealer.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -78,24 +84,17 @@ impl Logs {
         let key = self.log_key(job, attempt).await?;
         // An archive's worth of bytes at the most, and usually a few kilobytes: one member at a
         // time is compressed, and what is ready goes to the store.
-        let (out, ready) = tokio::sync::mpsc::channel::<std::io::Result<Bytes>>(4);
+        let (out, ready) = mpsc::channel::<std::io::Result<Bytes>>(4);
         let bytes: ByteStream = Box::pin(tokio_stream::wrappers::ReceiverStream::new(ready));
-        let write = async {
-            let mut sealer = Sealer::new(Vec::new());
-            let mut frames = self.frames(&row, 0, Some(0)).await?;
-            while let Some(frame) = frames.next().await? {
-                sealer.push(&frame).map_err(|error| LogError::Damaged(error.to_string()))?;
-                let part = sealer.take_output();
-                if !part.is_empty() && out.send(Ok(part.into())).await.is_err() {
-                    break;
-                }
+        let write = async move {
+            let packed = self.pack(&row, &out).await;
+            if packed.is_err() {
+                // Or what was packed so far would pass for the whole log, and could take the place of
+                // the one that another server has sealed meanwhile.
+                let broken = std::io::Error::other("the log could not be read to its end");
+                let _ = out.send(Err(broken)).await;
             }
-            let (rest, _) = sealer
-                .finish(row.log_end.offset)
-                .map_err(|error| LogError::Damaged(error.to_string()))?;
-            let _ = out.send(Ok(rest.into())).await;
-            drop(out);
-            Ok::<(), LogError>(())
+            packed
         };
         let (written, stored) =
             tokio::join!(write, self.artifacts.put_stream(&key, bytes, MAX_OBJECT));
@@ -104,6 +103,29 @@ impl Logs {
         let mut tx = self.store.begin().await?;
         self.store.mark_sealed(&mut tx, job, attempt).await?;
         tx.commit().await?;
+        Ok(())
+    }
+
+    /// Sends the sealed form of an attempt's log, one member after the other.
+    async fn pack(
+        &self,
+        row: &AttemptRow,
+        out: &mpsc::Sender<std::io::Result<Bytes>>,
+    ) -> Result<(), LogError> {
+        let mut sealer = Sealer::new(Vec::new());
+        let mut frames = self.frames(row, 0, Some(0)).await?;
+        while let Some(frame) = frames.next().await? {
+            sealer.push(&frame).map_err(|error| LogError::Damaged(error.to_string()))?;
+            let part = sealer.take_output();
+            if !part.is_empty() && out.send(Ok(part.into())).await.is_err() {
+                // The store does not take it, and says why.
+                return Ok(());
+            }
+        }
+        let (rest, _) = sealer
+            .finish(row.log_end.offset)
+            .map_err(|error| LogError::Damaged(error.to_string()))?;
+        let _ = out.send(Ok(rest.into())).await;
         Ok(())
     }
 }

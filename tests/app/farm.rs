@@ -1,4 +1,5 @@
 //! A farm in one process: server, agents, git repositories, and a look at what is left at the end.
+#![allow(dead_code, reason = "some of it is for PostgreSQL only")]
 
 use std::{
     net::SocketAddr,
@@ -70,7 +71,6 @@ pub(crate) struct Farm {
 }
 
 /// A second server.
-#[allow(dead_code, reason = "only on PostgreSQL")]
 pub(crate) struct Another {
     pub(crate) rest: Rest,
     pub(crate) address: SocketAddr,
@@ -79,7 +79,6 @@ pub(crate) struct Another {
 }
 
 impl Another {
-    #[allow(dead_code, reason = "only on PostgreSQL")]
     pub(crate) async fn end(self) {
         self.stop.cancel();
         tokio::time::timeout(PATIENCE, self.task).await.expect("the server stops").unwrap();
@@ -243,7 +242,6 @@ impl Farm {
     }
 
     /// One more server on the same database and artifact repository.
-    #[allow(dead_code, reason = "only on PostgreSQL")]
     pub(crate) async fn another_server(&self) -> Another {
         let data = self.data.path().join("another");
         let mut settings = self.settings.clone();
@@ -260,7 +258,6 @@ impl Farm {
     }
 
     /// Has agents that start from now on reach the server at this address, a proxy's.
-    #[allow(dead_code, reason = "only on PostgreSQL")]
     pub(crate) fn agents_go_to(&mut self, address: SocketAddr) {
         self.agents_server = Some(format!("http://{address}"));
     }

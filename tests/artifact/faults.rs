@@ -80,7 +80,7 @@ async fn a_slow_store_is_waited_for() {
     let s3 = start_s3().await;
     let proxy = FaultProxy::before(s3.address).await;
     let store = open(&s3_settings(proxy.address, "kiln")).await.unwrap();
-    proxy.set(Fault::Slow(8 * MIB));
+    proxy.set(Fault::Slow(8 << 20));
     let (content, stream) = pieces(&[MIB; 18]);
     let stored = store.put_stream(&key(1, ObjectName::Archive), stream, u64::MAX).await.unwrap();
     assert_eq!(stored.bytes, content.len() as u64);

@@ -1,6 +1,8 @@
 //! Processes of servers and agents that can be killed, and what is between them.
+#![expect(clippy::disallowed_methods, reason = "the rule is for the product; tests start programs")]
 
 use std::{
+    fmt::Write as _,
     net::{SocketAddr, TcpListener},
     path::PathBuf,
     process::{Child, Command, Stdio},
@@ -22,7 +24,8 @@ pub(crate) const LEASE_SECONDS: u64 = 5;
 
 pub(crate) struct Farm {
     pub(crate) postgres: Postgres,
-    pub(crate) s3: S3,
+    /// Ended with the farm.
+    _s3: S3,
     /// Between the servers and the store.
     pub(crate) store: FaultProxy,
     /// Between agents, clients and the servers: leads to one that lives.
@@ -48,7 +51,7 @@ impl Farm {
             .unwrap();
         let mut farm = Self {
             postgres,
-            s3,
+            _s3: s3,
             store,
             front,
             folder,
@@ -124,7 +127,7 @@ impl Farm {
     pub(crate) async fn until_ready(&self, number: usize) {
         let began = Instant::now();
         while !self.is_ready(number).await {
-            assert!(began.elapsed() < Duration::from_secs(60), "server {number} is not ready");
+            assert!(began.elapsed() < Duration::from_mins(1), "server {number} is not ready");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -141,9 +144,12 @@ impl Farm {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|it| it == "log") {
                 let log = std::fs::read_to_string(&path).unwrap_or_default();
-                let lines: Vec<&str> = log.lines().rev().take(15).collect();
-                text.push_str(&format!("{}:\n", path.display()));
-                lines.iter().rev().for_each(|line| text.push_str(&format!("  {line}\n")));
+                let wrong = |line: &&str| line.contains("ERROR") || line.contains("panicked");
+                let lines: Vec<&str> = log.lines().rev().filter(wrong).take(15).collect();
+                let _ = writeln!(text, "{}:", path.display());
+                for line in lines.iter().rev() {
+                    let _ = writeln!(text, "  {line}");
+                }
             }
         }
         text
@@ -152,6 +158,9 @@ impl Farm {
 
 impl Drop for Farm {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.logs());
+        }
         for mut child in self.servers.drain(..).chain(self.agents.drain(..)).flatten() {
             let _ = child.kill();
             let _ = child.wait();

@@ -95,7 +95,7 @@ async fn a_database_that_cannot_be_used_is_said_in_one_sentence() {
     let nobody =
         std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
     for (url, problem) in [
-        (postgres.url_at(nobody), "did not answer in time"),
+        (Postgres::url_at(nobody), "did not answer in time"),
         (postgres.url().replace("/postgres", "/nowhere"), "database \"nowhere\" does not exist"),
         (postgres.url().replace("kiln@", "stranger:secret@"), "role \"stranger\" does not exist"),
         ("postgres://kiln@host.invalid/kiln".to_owned(), "check database.url"),

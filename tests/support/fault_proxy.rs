@@ -31,7 +31,7 @@ pub(crate) enum Fault {
     /// Nothing goes through, and nothing is said.
     Stall,
     /// So many bytes a second go to the server.
-    Slow(usize),
+    Slow(u32),
     /// The next so many requests are answered with 500 by the proxy itself.
     Errors(usize),
 }
@@ -116,8 +116,10 @@ async fn connection(
                 Fault::Refuse => return,
                 Fault::Stall => std::future::pending().await,
                 Fault::Slow(rate) => {
-                    tokio::time::sleep(Duration::from_secs(1).mul_f64(read as f64 / rate as f64))
-                        .await;
+                    tokio::time::sleep(Duration::from_secs(1).mul_f64(
+                        f64::from(u32::try_from(read).unwrap_or(u32::MAX)) / f64::from(rate),
+                    ))
+                    .await;
                 }
                 _ => {}
             }

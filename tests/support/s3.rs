@@ -16,7 +16,7 @@ pub(crate) const ACCESS_KEY: &str = "kiln-test";
 pub(crate) const SECRET_KEY: &str = "kiln-test-secret";
 
 /// Serves `folder`, whose folders are the buckets, until the task is aborted.
-pub(crate) async fn serve(
+pub(crate) fn serve(
     listener: TcpListener,
     folder: &Path,
     (access, secret): (&str, &str),
@@ -51,7 +51,7 @@ impl S3 {
         std::fs::create_dir(folder.path().join("kiln")).unwrap();
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let server = serve(listener, folder.path(), (ACCESS_KEY, SECRET_KEY)).await;
+        let server = serve(listener, folder.path(), (ACCESS_KEY, SECRET_KEY));
         Self { address, folder, server }
     }
 
@@ -65,7 +65,8 @@ impl S3 {
                 let name = path.file_name().unwrap().to_string_lossy().into_owned();
                 if path.is_dir() {
                     folders.push(path);
-                } else if !name.ends_with(".json") || name == "manifest.json" {
+                } else if path.extension().is_none_or(|it| it != "json") || name == "manifest.json"
+                {
                     files.push(path.display().to_string());
                 }
             }

@@ -102,7 +102,7 @@ pub enum DbCommand {
         /// The file, as sqlite:PATH; default: kiln.db in the data directory
         #[arg(long, value_name = "URL")]
         from: Option<String>,
-        /// The database, as postgres://USER@HOST/NAME; default: what the settings say
+        /// The database, as a URL of postgres; default: what the settings say
         #[arg(long, value_name = "URL")]
         to: Option<String>,
         /// The data directory
