@@ -111,12 +111,20 @@ impl Bare {
     }
 }
 
-/// One claim.
+/// One claim of an agent that has nothing but a worker.
 pub(crate) async fn claim(agent: &AgentClient) -> anyhow::Result<Option<Claimed>> {
+    claim_as(agent, AgentStatus { workers: 1, ..AgentStatus::default() }).await
+}
+
+/// One claim of such an agent.
+pub(crate) async fn claim_as(
+    agent: &AgentClient,
+    status: AgentStatus,
+) -> anyhow::Result<Option<Claimed>> {
     let request = ClaimRequest {
         claim: ClaimId::new(SystemClock.now()),
         wait_ms: 0,
-        status: AgentStatus { workers: 1, ..AgentStatus::default() },
+        status,
         protocol: PROTOCOL_VERSION,
         process: String::new(),
         begins: false,

@@ -9,6 +9,7 @@ mod bare;
 mod claims;
 mod command;
 mod followers;
+mod gigabyte;
 mod hand;
 mod latency;
 mod lines;
@@ -33,7 +34,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{hand::Hand, report::Report, server::Kiln};
 
-const PARTS: [&str; 10] = [
+const PARTS: [&str; 11] = [
     "latency",
     "throughput",
     "upload",
@@ -44,10 +45,11 @@ const PARTS: [&str; 10] = [
     "followers",
     "million",
     "claims",
+    "gigabyte",
 ];
 
 /// Parts that need no container engine.
-const WITHOUT_ENGINE: [&str; 4] = ["planning", "followers", "million", "claims"];
+const WITHOUT_ENGINE: [&str; 5] = ["planning", "followers", "million", "claims", "gigabyte"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -84,6 +86,9 @@ async fn measure(report: &mut Report) -> anyhow::Result<()> {
     }
     if wants("followers") {
         followers::measure(report).await.context("the followers of a log")?;
+    }
+    if wants("gigabyte") {
+        gigabyte::measure(report).await.context("an artifact of 1 GiB")?;
     }
     if wants("claims") {
         claims::measure(report).await.context("claims")?;

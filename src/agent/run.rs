@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 use super::{
     backoff::Backoff,
     deps::{Deps, random_nonce},
-    register, status,
+    register,
+    status::{self, Skew},
     workers::{Alive, Workers},
 };
 use crate::{
@@ -68,9 +69,11 @@ async fn claim_loop(
     let mut backoff = Backoff::new();
     let mut id = ClaimId::new(deps.clock.now());
     let mut begins = true;
+    let mut skew = Skew::default();
     loop {
         let (busy, has_room) = (workers.busy(), workers.has_room());
-        let status = status::status(deps, busy, toolchains.borrow_and_update().clone());
+        let mut status = status::status(deps, busy, toolchains.borrow_and_update().clone());
+        status.clock_skew_seconds = skew.seconds;
         let wait_ms = u64::try_from(CLAIM_WAIT.as_millis()).unwrap_or(u64::MAX);
         let request = ClaimRequest {
             claim: id,
@@ -94,6 +97,9 @@ async fn claim_loop(
             }
             claimed = client.claim(&request), if has_room => claimed,
         };
+        if let Some(theirs) = client.take_server_time() {
+            skew.look(deps.clock.now(), theirs);
+        }
         match claimed {
             Ok(claimed) => {
                 backoff = Backoff::new();

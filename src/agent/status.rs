@@ -6,9 +6,12 @@ use tokio::sync::watch;
 
 use super::{deps::Deps, register::VERSION};
 use crate::{
-    model::Label,
+    model::{Label, Timestamp},
     protocol::{AgentStatus, PresentToolchain},
 };
+
+/// Clocks that differ by less are not worth a word.
+const SKEW_SECONDS: i64 = 60;
 
 /// Looks at the images again and again; tells when something changed.
 pub(super) async fn watch_toolchains(deps: &Deps, present: watch::Sender<Vec<PresentToolchain>>) {
@@ -39,7 +42,33 @@ pub(super) fn status(deps: &Deps, busy: usize, toolchains: Vec<PresentToolchain>
         engine: deps.machine.engine.clone(),
         toolchains,
         version: VERSION.to_owned(),
+        clock_skew_seconds: None,
         labels: labels(deps),
+    }
+}
+
+/// How far this machine's clock is from the server's. Nothing depends on it but the times of log
+/// lines; who reads them should know.
+#[derive(Default)]
+pub(super) struct Skew {
+    /// Where it is worth saying.
+    pub(super) seconds: Option<i64>,
+}
+
+impl Skew {
+    /// Compares the clocks, and says so when they part or meet again.
+    pub(super) fn look(&mut self, ours: Timestamp, theirs: Timestamp) {
+        let seconds = (ours.as_millis() - theirs.as_millis()) / 1000;
+        let now = (seconds.abs() > SKEW_SECONDS).then_some(seconds);
+        if now.is_some() && self.seconds.is_none() {
+            tracing::warn!(
+                "this machine's clock is {} s {} the server's, and so are the times in logs: set it, \
+                 as with `timedatectl set-ntp true`",
+                seconds.abs(),
+                if seconds > 0 { "ahead of" } else { "behind" }
+            );
+        }
+        self.seconds = now;
     }
 }
 

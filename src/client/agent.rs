@@ -6,18 +6,19 @@
 use std::{
     fs::File,
     io::{self, Seek},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream::BoxStream};
-use reqwest::{Body, Method, RequestBuilder, StatusCode};
+use reqwest::{Body, Method, RequestBuilder, StatusCode, header::DATE};
 use serde::Serialize;
 use tokio_util::io::ReaderStream;
 
 use super::{ClientError, Http};
 use crate::{
-    model::JobId,
+    model::{JobId, Timestamp},
     protocol::{
         ArtifactPart, ClaimRequest, Claimed, FinishReport, LogEnd, RegisterAnswer, RegisterRequest,
         RenewAnswer, RenewRequest, StartReport,
@@ -38,6 +39,8 @@ const PIECE: usize = 256 * 1024;
 #[derive(Clone, Debug)]
 pub struct AgentClient {
     http: Http,
+    /// What the server's clock said with its last answer to a claim.
+    server_time: Arc<Mutex<Option<Timestamp>>>,
 }
 
 /// Everything about one attempt: its job and number are the fence of every message.
@@ -50,7 +53,12 @@ pub struct AttemptClient {
 impl AgentClient {
     /// A client of the server at `base`.
     pub fn new(base: &str, token: Option<String>) -> Result<Self, ClientError> {
-        Ok(Self { http: Http::new(base, token)? })
+        Ok(Self { http: Http::new(base, token)?, server_time: Arc::default() })
+    }
+
+    /// What the server's clock said with its last answer to a claim, to the second; asked once.
+    pub fn take_server_time(&self) -> Option<Timestamp> {
+        self.server_time.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Makes the agent known; needs the enrollment token.
@@ -64,6 +72,10 @@ impl AgentClient {
         let deadline = Duration::from_millis(request.wait_ms) + POLL_MARGIN;
         let post = self.http.request(Method::POST, "agent/v1/claim");
         let answer = self.http.send(post.timeout(deadline).json(request)).await?;
+        if let Some(date) = answer.headers().get(DATE).and_then(|date| date.to_str().ok()) {
+            *self.server_time.lock().unwrap_or_else(PoisonError::into_inner) =
+                Timestamp::from_http_date(date);
+        }
         if answer.status() == StatusCode::NO_CONTENT {
             return Ok(None);
         }

@@ -29,6 +29,12 @@ impl Timestamp {
         self.0
     }
 
+    /// The time of an HTTP header, as in `Thu, 26 Nov 2026 10:38:00 GMT`.
+    pub fn from_http_date(text: &str) -> Option<Self> {
+        let time = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+        Some(Self(time.as_millisecond()))
+    }
+
     /// This time and `duration` more, saturating.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
@@ -131,6 +137,9 @@ mod tests {
         assert_eq!(time.to_string(), "2026-11-23T14:14:41.005Z");
         assert_eq!(time.to_string().parse::<Timestamp>().unwrap(), time);
         assert!("yesterday".parse::<Timestamp>().is_err());
+        let date = Timestamp::from_http_date("Mon, 23 Nov 2026 14:14:41 GMT");
+        assert_eq!(date, Some(Timestamp::from_millis(1_795_443_281_000)));
+        assert_eq!(Timestamp::from_http_date("yesterday"), None);
     }
 
     #[test]

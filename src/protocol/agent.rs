@@ -88,6 +88,10 @@ pub struct AgentStatus {
     pub toolchains: Vec<PresentToolchain>,
     /// The agent's release.
     pub version: String,
+    /// How far its machine's clock is ahead of the server's, in seconds, where that is more than a
+    /// minute; behind if negative.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_skew_seconds: Option<i64>,
     /// What it says of itself, beside what kiln knows.
     #[serde(default)]
     pub labels: BTreeSet<Label>,

@@ -13,7 +13,7 @@ use kiln::{
 use serde_json::{Value, json};
 
 use crate::{
-    farm::{Farm, gcc},
+    farm::{Farm, Setup, gcc},
     raw::{Raw, report},
     wire::Ask,
 };
@@ -254,5 +254,24 @@ async fn an_agent_of_the_release_before_works_and_older_ones_are_told_what_to_do
         "diagnostics": null, "artifacts": null, "plan": null});
     let answer = post(&format!("{path}/finish"), &token, done).await;
     assert_eq!(answer.status, 204, "{}", answer.text());
+    farm.end().await;
+}
+
+/// Nothing depends on the agent's clock: its jobs go on, and who looks is told.
+#[tokio::test]
+async fn an_agent_whose_clock_is_an_hour_off_works_and_is_told() {
+    let setup = Setup { manual: true, agents: 0, ..Setup::default() };
+    let mut farm = Farm::with(setup, |_| crate::script::hello()).await;
+    farm.time.advance(Duration::from_hours(1));
+    farm.start_agent(0);
+    let repo = crate::farm::project([]);
+    let build = farm.submit(&repo).await;
+    let build = farm.finished(build.id).await;
+    assert_eq!(build.outcome, Some(kiln::model::Outcome::Success));
+    crate::farm::eventually("the skew is known", async || {
+        let agents = farm.rest.agents().await.unwrap().items;
+        agents[0].status.clock_skew_seconds.is_some_and(|skew| (3500..3700).contains(&skew))
+    })
+    .await;
     farm.end().await;
 }

@@ -62,6 +62,11 @@ pub(in crate::cli) fn agents(
     }
     table.write(out)?;
     for item in items {
+        if let Some(skew) = item.status.clock_skew_seconds {
+            let side = if skew > 0 { "ahead of" } else { "behind" };
+            let name = sanitize::text(&item.name);
+            writeln!(out, "{name}: its clock is {} s {side} the server's: set it", skew.abs())?;
+        }
         if let Some(hold) = &item.hold
             && !hold.reason.is_empty()
         {
