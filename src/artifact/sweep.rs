@@ -30,8 +30,14 @@ impl ArtifactStore {
     /// objects are unknown here and must not be swept.
     pub async fn belongs_to(&self, installation: &str) -> Result<bool, ArtifactError> {
         let path = object_store::path::Path::from(OWNER);
-        if self.create(&path, installation.to_owned().into()).await? {
-            return Ok(true);
+        match self.inner.head(&path).await {
+            Ok(_) => {}
+            Err(object_store::Error::NotFound { .. }) => {
+                // Of two that ask at one time, one writes. A store that does not know the condition
+                // keeps what came last, and the next look tells who that was.
+                self.create(&path, installation.to_owned().into()).await?;
+            }
+            Err(error) => return Err(error.into()),
         }
         let owner = self.inner.get(&path).await?.bytes().await?;
         Ok(owner == installation.as_bytes())

@@ -27,14 +27,19 @@ const MAX_PACKAGES: usize = 256;
 const MAX_REQUIRES: usize = 16;
 
 /// What is to be done, as far as it was said.
+///
+/// What people write is read more strictly, by `.kiln.toml`'s reader and the submission; this form
+/// goes to agents, which may be a release behind.
 #[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub struct Recipe {
     /// The toolchains to build with; empty means the server's default.
     pub toolchains: Vec<ToolchainName>,
     /// Debian packages that the build needs beside what the toolchain has.
     pub packages: Vec<PackageName>,
-    /// Labels that an agent must have to take a job of this build.
+    /// Labels that an agent must have to take a job of this build. Left out where there are none: the
+    /// release before this one does not know them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub requires: Vec<Label>,
     /// The steps; empty means that they are found from the tree.
     pub steps: Vec<Step>,
@@ -52,7 +57,6 @@ pub struct Recipe {
 
 /// One command of a job.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Step {
     /// Its name, shown in the log.
     pub name: StepName,

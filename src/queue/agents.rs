@@ -53,6 +53,9 @@ impl Queue {
     /// Forgets an agent: its token counts no more. One that has jobs only if they may be lost: their
     /// leases lapse, and they are tried again elsewhere.
     pub async fn remove_agent(&self, id: AgentId, even_busy: bool) -> Result<(), QueueError> {
+        let mut change = self.change().await?;
+        // Nothing is claimed between the look and the end.
+        self.store.lock_agent(&mut change.tx, id).await?;
         let view = self.agent(id).await?;
         if !even_busy && !view.jobs.is_empty() {
             let sentence = format!(
@@ -63,7 +66,6 @@ impl Queue {
             );
             return Err(QueueError::Conflict(sentence));
         }
-        let mut change = self.change().await?;
         self.store.remove_agent(&mut change.tx, id).await?;
         change.commit().await?;
         tracing::info!(agent.id = %id, agent.name = %view.name, "agent removed");

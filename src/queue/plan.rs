@@ -59,9 +59,9 @@ impl Queue {
             Some(text) => builder::parse(text.as_bytes()).map_err(|error| error.to_string())?,
             None => Recipe::default(),
         };
-        // Toolchains do not change what a job does, only which jobs there are.
-        let own_recipe =
-            Recipe { toolchains: Vec::new(), ..submission.clone() } == Recipe::default();
+        // Toolchains do not change what a job does, only which jobs there are; labels only where.
+        let what = Recipe { toolchains: Vec::new(), requires: Vec::new(), ..submission.clone() };
+        let own_recipe = what == Recipe::default();
         let recipe = file.overridden_by(submission);
         recipe.validate().map_err(|error| error.to_string())?;
         if let Some(sentence) = settings.packages.refusal(&recipe.packages) {

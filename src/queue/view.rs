@@ -177,6 +177,11 @@ fn why_waiting(
         let before = newest.map(|attempt| attempt.message.as_str()).unwrap_or_default();
         return format!("tried again in {seconds} s, after: {before}");
     }
+    if online.is_empty() {
+        return "no agent is connected: start one with `kiln agent`, or `kiln serve` without \
+                --no-agent"
+            .to_owned();
+    }
     // What each question leaves over; the first that leaves nobody is the reason.
     let has_toolchain = |agent: &&AgentRow| match &row.job.toolchain {
         Some(name) => agent.status.toolchains.iter().any(|have| have.name == *name),

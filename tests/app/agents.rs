@@ -233,6 +233,11 @@ async fn an_agent_of_the_release_before_works_and_older_ones_are_told_what_to_do
     assert_eq!(answer.status, 200, "{}", answer.text());
     let claimed: Value = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!(claimed["build"], json!(build.id));
+    // It refuses keys that it does not know in what it is to do.
+    let known =
+        ["toolchains", "packages", "steps", "env", "artifacts", "test", "submodules", "limits"];
+    let submission = claimed["work"]["submission"].as_object().unwrap();
+    assert!(submission.keys().all(|key| known.contains(&&**key)), "{submission:?}");
     let path = format!("/agent/v1/jobs/{}/attempts/1", claimed["job"].as_str().unwrap());
     let renewed = post(&format!("{path}/renew"), &token, json!({"wait_ms": 0})).await;
     assert_eq!(renewed.status, 200, "{}", renewed.text());
