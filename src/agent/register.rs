@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{backoff::Backoff, deps::Deps};
 use crate::{
     client::{AgentClient, ClientError},
-    protocol::{PROTOCOL_VERSION, RegisterRequest},
+    protocol::{PROTOCOL_VERSION, RegisterRequest, unsupported_server},
 };
 
 /// Where the token is, in the agent's directory.
@@ -40,14 +40,52 @@ pub(super) async fn connect(
     process: &str,
     stop: &CancellationToken,
 ) -> anyhow::Result<Option<AgentClient>> {
-    let server = &deps.settings.server;
-    if let Some(token) = kept(deps) {
-        return Ok(Some(AgentClient::new(server, Some(token))?));
-    }
+    let known = async {
+        match kept(deps) {
+            Some(token) => greet(deps, token).await,
+            None => register(deps, process).await,
+        }
+    };
     tokio::select! {
         biased;
         () = stop.cancelled() => Ok(None),
-        client = register(deps, process) => client.map(Some),
+        client = known => client.map(Some),
+    }
+}
+
+/// A client that knows whom it speaks with: what may be said, and what time it is there.
+async fn greet(deps: &Deps, token: String) -> anyhow::Result<AgentClient> {
+    let server = &deps.settings.server;
+    let client = AgentClient::new(server, Some(token))?;
+    let mut patience = Patience::new();
+    while let Err(error) = client.hello().await {
+        if !error.is_transient() {
+            bail!("{server}: {error}");
+        }
+        patience.pause(&error).await;
+    }
+    if let Some(sentence) = unsupported_server(client.server_protocol()) {
+        bail!("{server}: {sentence}");
+    }
+    Ok(client)
+}
+
+/// Waits for a server that is away, and says so once.
+struct Patience {
+    backoff: Backoff,
+    is_told: bool,
+}
+
+impl Patience {
+    fn new() -> Self {
+        Self { backoff: Backoff::new(), is_told: false }
+    }
+
+    async fn pause(&mut self, error: &ClientError) {
+        if !std::mem::replace(&mut self.is_told, true) {
+            tracing::warn!("the agent waits for its server: {error}");
+        }
+        self.backoff.pause().await;
     }
 }
 
@@ -61,40 +99,26 @@ async fn register(deps: &Deps, process: &str) -> anyhow::Result<AgentClient> {
     let Some(enrollment) = &deps.enrollment else {
         bail!("the agent is not known to {server} yet: give the file with its enrollment token");
     };
-    let client = AgentClient::new(server, Some(enrollment.clone()))?;
+    let client = greet(deps, enrollment.clone()).await?;
     let request = RegisterRequest {
         name: name.clone(),
         protocol: PROTOCOL_VERSION,
         version: VERSION.to_owned(),
         process: process.to_owned(),
     };
-    let mut backoff = Backoff::new();
-    let mut is_down = false;
+    let mut patience = Patience::new();
     let answer = loop {
         match client.register(&request).await {
             Ok(answer) => break answer,
-            Err(error) if error.is_transient() => {
-                if !is_down {
-                    tracing::warn!("the agent waits for its server: {error}");
-                    is_down = true;
-                }
-                backoff.pause().await;
-            }
+            Err(error) if error.is_transient() => patience.pause(&error).await,
             Err(error) => bail!("the server does not register this agent: {error}"),
         }
     };
-    if answer.protocol + 1 < PROTOCOL_VERSION {
-        bail!(
-            "the server {server} speaks agent protocol {}, this agent {PROTOCOL_VERSION}: upgrade \
-             the server to kiln {VERSION} first",
-            answer.protocol
-        );
-    }
     tracing::info!(agent.id = %answer.agent, "registered at {server} as {name}");
     let kept = Kept { server: server.clone(), name: name.clone(), token: answer.token.clone() };
     keep(&deps.directory, &kept)
         .with_context(|| format!("the agent's token in {}", deps.directory.display()))?;
-    Ok(AgentClient::new(server, Some(answer.token))?)
+    greet(deps, answer.token).await
 }
 
 /// Whether an answer means that the token counts nothing any more.

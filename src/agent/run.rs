@@ -122,9 +122,16 @@ async fn claim_loop(
             }
             Err(error) => {
                 tracing::warn!("no job can be claimed: {error}");
+                let again = async {
+                    backoff.pause().await;
+                    // What does not understand a claim may be another release by now.
+                    if !error.is_transient() {
+                        let _ = client.hello().await;
+                    }
+                };
                 tokio::select! {
                     () = stop.cancelled() => return Ok(()),
-                    () = backoff.pause() => {}
+                    () = again => {}
                 }
             }
         }

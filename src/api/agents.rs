@@ -4,7 +4,8 @@ use axum::{
     Json as Answer, Router,
     body::{Body, Bytes},
     extract::{DefaultBodyLimit, Request, State},
-    http::{StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
+    middleware::{Next, from_fn},
     response::{IntoResponse, Response},
     routing::{get, post, put},
 };
@@ -21,9 +22,11 @@ use crate::{
     artifact::ObjectName,
     model::{Frame, JobId, Revision},
     protocol::{
-        AppendAnswer, ArtifactPart, ClaimRequest, FinishReport, RegisterAnswer, RegisterRequest,
-        RenewAnswer, RenewRequest, StartReport,
+        AppendAnswer, ArtifactPart, ClaimRequest, FinishReport, PROTOCOL_HEADER, PROTOCOL_VERSION,
+        RegisterAnswer, RegisterRequest, RenewAnswer, RenewRequest, StartReport,
+        unsupported_protocol,
     },
+    queue::QueueError,
 };
 
 /// The largest batch of log frames.
@@ -44,9 +47,30 @@ pub(super) fn routes() -> Router<AppState> {
         .route("/artifacts/{part}", put(artifact))
         .route("/finish", post(finish).layer(DefaultBodyLimit::max(MAX_REPORT)));
     Router::new()
+        .route("/agent/v1/hello", get(hello))
         .route("/agent/v1/register", post(register))
         .route("/agent/v1/claim", post(claim))
         .nest("/agent/v1/jobs/{job}/attempts/{attempt}", attempt)
+        .layer(from_fn(speak))
+}
+
+/// Says with every answer which protocol this server speaks, refusals included, and turns agents
+/// away that it does not understand: those that say no version are looked at where they register.
+async fn speak(request: Request, next: Next) -> Response {
+    let said = request.headers().get(PROTOCOL_HEADER).and_then(|said| said.to_str().ok());
+    let theirs = said.and_then(|said| said.parse().ok());
+    let mut response = match theirs.and_then(unsupported_protocol) {
+        Some(sentence) => ApiError::from(QueueError::Protocol(sentence)).into_response(),
+        None => next.run(request).await,
+    };
+    response.headers_mut().insert(PROTOCOL_HEADER, HeaderValue::from(PROTOCOL_VERSION));
+    response
+}
+
+/// For agents that want to know whom they speak with before they say anything: the headers are the
+/// answer. Any token will do.
+async fn hello(_: Enrolls) -> StatusCode {
+    StatusCode::NO_CONTENT
 }
 
 async fn register(

@@ -59,7 +59,6 @@ pub struct Manifest {
 
 /// One file.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ManifestEntry {
     /// Its path.
     pub path: ArtifactPath,

@@ -8,8 +8,8 @@ use subtle::ConstantTimeEq;
 use crate::{
     model::{AgentId, Clock, EnrollmentId, Principal, Timestamp},
     protocol::{
-        AgentStatus, EnrollmentView, MadeEnrollment, NewEnrollment, PROTOCOL_VERSION,
-        RegisterAnswer, RegisterRequest, unsupported_protocol,
+        AgentStatus, EnrollmentView, MadeEnrollment, NewEnrollment, RegisterAnswer,
+        RegisterRequest, unsupported_protocol,
     },
     store::{NewAgent, Store, StoreError, Tx},
 };
@@ -202,7 +202,7 @@ impl Auth {
         let agent = self.store.register_agent(&mut tx, AgentId::new(now), &new, now).await?;
         tx.commit().await?;
         tracing::info!(agent.id = %agent, agent.name = %name, "agent registered");
-        Ok(RegisterAnswer { agent, token, protocol: PROTOCOL_VERSION })
+        Ok(RegisterAnswer { agent, token })
     }
 
     /// Uses an enrollment token, in the transaction that writes the agent.

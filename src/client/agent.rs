@@ -1,18 +1,25 @@
 //! Typed client of the agent API: registering, claiming, and everything about one attempt.
 //!
 //! Deadlines are set here, on every request: an answer that never comes must not hold a worker.
-//! Trying again is the caller's: only it knows how long that makes sense.
+//! Trying again is the caller's: only it knows how long that makes sense. What the server's answers
+//! say of it, its protocol and its time, is kept for who asks.
 
 use std::{
     fs::File,
     io::{self, Seek},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream::BoxStream};
-use reqwest::{Body, Method, RequestBuilder, StatusCode, header::DATE};
+use reqwest::{
+    Body, Method, RequestBuilder, StatusCode,
+    header::{DATE, HeaderMap},
+};
 use serde::Serialize;
 use tokio_util::io::ReaderStream;
 
@@ -20,8 +27,9 @@ use super::{ClientError, Http};
 use crate::{
     model::{JobId, Timestamp},
     protocol::{
-        ArtifactPart, ClaimRequest, Claimed, FinishReport, LogEnd, RegisterAnswer, RegisterRequest,
-        RenewAnswer, RenewRequest, StartReport,
+        ArtifactPart, ClaimRequest, Claimed, FinishReport, LogEnd, PROTOCOL_HEADER,
+        PROTOCOL_VERSION, RegisterAnswer, RegisterRequest, RenewAnswer, RenewRequest, StartReport,
+        UNSAID_PROTOCOL,
     },
 };
 
@@ -41,6 +49,8 @@ pub struct AgentClient {
     http: Http,
     /// What the server's clock said with its last answer to a claim.
     server_time: Arc<Mutex<Option<Timestamp>>>,
+    /// The protocol that the server's last answer said it speaks.
+    server_protocol: Arc<AtomicU32>,
 }
 
 /// Everything about one attempt: its job and number are the fence of every message.
@@ -53,7 +63,34 @@ pub struct AttemptClient {
 impl AgentClient {
     /// A client of the server at `base`.
     pub fn new(base: &str, token: Option<String>) -> Result<Self, ClientError> {
-        Ok(Self { http: Http::new(base, token)?, server_time: Arc::default() })
+        let server_protocol = Arc::new(AtomicU32::new(PROTOCOL_VERSION));
+        Ok(Self { http: Http::new(base, token)?, server_time: Arc::default(), server_protocol })
+    }
+
+    /// Asks nothing but whom this is. A server that does not know the question answers it, too: by
+    /// what its answer does not say.
+    pub async fn hello(&self) -> Result<(), ClientError> {
+        let get = request(&self.http, Method::GET, "agent/v1/hello").timeout(REQUEST_DEADLINE);
+        let answer = get.send().await.map_err(|error| self.http.unreachable(&error))?;
+        let status = answer.status();
+        // Perhaps it was a proxy that answered; what a server says is below.
+        if status.is_server_error() {
+            let problem = format!("it answered {status}");
+            return Err(ClientError::Unreachable { server: self.http.base().to_string(), problem });
+        }
+        self.hear(answer.headers());
+        Ok(())
+    }
+
+    /// The protocol that the server speaks, as far as is known.
+    pub fn server_protocol(&self) -> u32 {
+        self.server_protocol.load(Ordering::Relaxed)
+    }
+
+    fn hear(&self, headers: &HeaderMap) {
+        let said = headers.get(PROTOCOL_HEADER).and_then(|said| said.to_str().ok());
+        let said = said.and_then(|said| said.parse().ok());
+        self.server_protocol.store(said.unwrap_or(UNSAID_PROTOCOL), Ordering::Relaxed);
     }
 
     /// What the server's clock said with its last answer to a claim, to the second; asked once.
@@ -62,16 +99,19 @@ impl AgentClient {
     }
 
     /// Makes the agent known; needs the enrollment token.
-    pub async fn register(&self, request: &RegisterRequest) -> Result<RegisterAnswer, ClientError> {
-        let post = self.http.request(Method::POST, "agent/v1/register");
-        self.http.json(post.timeout(REQUEST_DEADLINE).json(request)).await
+    pub async fn register(&self, ask: &RegisterRequest) -> Result<RegisterAnswer, ClientError> {
+        let post = request(&self.http, Method::POST, "agent/v1/register");
+        let ask = ask.as_of(self.server_protocol());
+        self.http.json(post.timeout(REQUEST_DEADLINE).json(&ask)).await
     }
 
     /// Asks for a job; none came if the answer is `None`.
-    pub async fn claim(&self, request: &ClaimRequest) -> Result<Option<Claimed>, ClientError> {
-        let deadline = Duration::from_millis(request.wait_ms) + POLL_MARGIN;
-        let post = self.http.request(Method::POST, "agent/v1/claim");
-        let answer = self.http.send(post.timeout(deadline).json(request)).await?;
+    pub async fn claim(&self, ask: &ClaimRequest) -> Result<Option<Claimed>, ClientError> {
+        let deadline = Duration::from_millis(ask.wait_ms) + POLL_MARGIN;
+        let post = request(&self.http, Method::POST, "agent/v1/claim");
+        let ask = ask.as_of(self.server_protocol());
+        let answer = self.http.send(post.timeout(deadline).json(&ask)).await?;
+        self.hear(answer.headers());
         if let Some(date) = answer.headers().get(DATE).and_then(|date| date.to_str().ok()) {
             *self.server_time.lock().unwrap_or_else(PoisonError::into_inner) =
                 Timestamp::from_http_date(date);
@@ -108,7 +148,7 @@ impl AttemptClient {
     pub async fn source(
         &self,
     ) -> Result<BoxStream<'static, Result<Bytes, ClientError>>, ClientError> {
-        let get = self.http.request(Method::GET, &format!("{}/source", self.path));
+        let get = request(&self.http, Method::GET, &format!("{}/source", self.path));
         let answer = self.http.send(get.timeout(UPLOAD_DEADLINE)).await?;
         let http = self.http.clone();
         Ok(answer
@@ -148,7 +188,7 @@ impl AttemptClient {
             ArtifactPart::Manifest => "manifest",
             ArtifactPart::Diagnostics => "diagnostics",
         };
-        let put = self.http.request(Method::PUT, &format!("{}/artifacts/{name}", self.path));
+        let put = request(&self.http, Method::PUT, &format!("{}/artifacts/{name}", self.path));
         let put = put.timeout(UPLOAD_DEADLINE).header("content-length", bytes);
         self.http.send(put.body(body)).await.map(drop)
     }
@@ -159,13 +199,18 @@ impl AttemptClient {
     }
 
     fn post(&self, verb: &str) -> RequestBuilder {
-        self.http.request(Method::POST, &format!("{}/{verb}", self.path))
+        request(&self.http, Method::POST, &format!("{}/{verb}", self.path))
     }
 
     async fn say(&self, verb: &str, message: &impl Serialize) -> Result<(), ClientError> {
         let post = self.post(verb).timeout(REQUEST_DEADLINE);
         self.http.send(post.json(message)).await.map(drop)
     }
+}
+
+/// A request that says which protocol is spoken.
+fn request(http: &Http, method: Method, path: &str) -> RequestBuilder {
+    http.request(method, path).header(PROTOCOL_HEADER, PROTOCOL_VERSION)
 }
 
 /// The file from its beginning.

@@ -8,9 +8,10 @@ const GIB: u64 = 1 << 30;
 macro_rules! limits {
     ($($(#[$doc:meta])* $field:ident: $type:ty = $default:expr, max $max:expr, min $min:expr;)*) => {
         /// The bounds of one job. Every field has a default and a maximum that policy sets.
+        /// One that a server of an earlier release does not know is the default.
         #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
-        #[serde(deny_unknown_fields)]
-        pub struct Limits { $($(#[$doc])* pub $field: $type,)* }
+        #[serde(default)]
+        pub struct Limits { $($(#[$doc])* #[schema(required = true)] pub $field: $type,)* }
 
         /// The bounds a submission or a `.kiln.toml` asks for; what is not named stays as it is.
         #[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]

@@ -16,6 +16,10 @@ use crate::model::{
 /// The version of this protocol.
 pub const PROTOCOL_VERSION: u32 = 3;
 
+/// The header that has the version, in every request of an agent and in every answer. Where an
+/// answer has none, the server speaks protocol 2.
+pub const PROTOCOL_HEADER: &str = "kiln-agent-protocol";
+
 /// The oldest that a server takes from an agent: servers are upgraded first, agents after them.
 /// What is added to a message has a default, and what is not known is passed over, so that an agent
 /// may be a release ahead, too.
@@ -38,9 +42,27 @@ pub fn unsupported_protocol(theirs: u32) -> Option<String> {
     })
 }
 
-/// What agents spoke that did not say it in every message.
+/// Why an agent does not speak with a server of this protocol, and what to do; nothing if it does.
+pub fn unsupported_server(theirs: u32) -> Option<String> {
+    (theirs + 1 < PROTOCOL_VERSION).then(|| {
+        format!(
+            "the server speaks agent protocol {theirs}, this agent {PROTOCOL_VERSION}: upgrade the \
+             server to kiln {} first",
+            env!("CARGO_PKG_VERSION")
+        )
+    })
+}
+
+/// What agents and servers spoke that did not say it in every message.
+pub const UNSAID_PROTOCOL: u32 = 2;
+
 const fn unsaid() -> u32 {
-    2
+    UNSAID_PROTOCOL
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+const fn is_unsaid(protocol: &u32) -> bool {
+    *protocol == UNSAID_PROTOCOL
 }
 
 /// `POST /agent/v1/register`, with the enrollment token: an agent makes itself known.
@@ -53,8 +75,19 @@ pub struct RegisterRequest {
     /// The agent's release.
     pub version: String,
     /// A random number of the agent's process: the same registration, sent again, is not another.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub process: String,
+}
+
+impl RegisterRequest {
+    /// What a server of this protocol understands of it: protocol 2 refuses what it does not know.
+    #[must_use]
+    pub fn as_of(&self, protocol: u32) -> Self {
+        if protocol > UNSAID_PROTOCOL {
+            return self.clone();
+        }
+        Self { protocol, process: String::new(), ..self.clone() }
+    }
 }
 
 /// The agent's identity.
@@ -64,9 +97,6 @@ pub struct RegisterAnswer {
     pub agent: AgentId,
     /// Its own token, shown once.
     pub token: String,
-    /// The protocol that the server speaks.
-    #[serde(default = "unsaid")]
-    pub protocol: u32,
 }
 
 /// What an agent is and has, told with every claim.
@@ -141,14 +171,25 @@ pub struct ClaimRequest {
     /// What the agent is and has: it gets only jobs that it fits.
     pub status: AgentStatus,
     /// The protocol it speaks.
-    #[serde(default = "unsaid")]
+    #[serde(default = "unsaid", skip_serializing_if = "is_unsaid")]
     pub protocol: u32,
     /// A random number of the agent's process.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub process: String,
     /// Whether this process has not claimed before: then it takes the place of an earlier one.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub begins: bool,
+}
+
+impl ClaimRequest {
+    /// What a server of this protocol understands of it: protocol 2 refuses what it does not know.
+    #[must_use]
+    pub fn as_of(&self, protocol: u32) -> Self {
+        if protocol > UNSAID_PROTOCOL {
+            return self.clone();
+        }
+        Self { protocol, process: String::new(), begins: false, ..self.clone() }
+    }
 }
 
 /// A job that an agent got.
@@ -318,4 +359,29 @@ pub struct FinishReport {
     pub artifacts: Option<ArtifactsSummary>,
     /// What a plan found out; a plan's success needs it, a leg has none.
     pub plan: Option<Box<PlanReport>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_release_apart_is_spoken_with_and_the_sentence_says_who_is_to_be_upgraded() {
+        for (agent, expected) in [
+            (OLDEST_PROTOCOL - 1, Some("upgrade the agent")),
+            (OLDEST_PROTOCOL, None),
+            (PROTOCOL_VERSION, None),
+            (PROTOCOL_VERSION + 1, None),
+            (PROTOCOL_VERSION + 2, Some("upgrade the server")),
+        ] {
+            let said = unsupported_protocol(agent);
+            assert_eq!(said.is_some(), expected.is_some(), "{agent}: {said:?}");
+            assert!(said.unwrap_or_default().contains(expected.unwrap_or_default()));
+        }
+        for (server, is_fine) in
+            [(PROTOCOL_VERSION - 2, false), (PROTOCOL_VERSION - 1, true), (PROTOCOL_VERSION, true)]
+        {
+            assert_eq!(unsupported_server(server).is_none(), is_fine, "{server}");
+        }
+    }
 }

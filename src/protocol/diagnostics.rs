@@ -52,7 +52,6 @@ pub struct SourceLine {
 
 /// Everything that was said in an attempt: what an agent stores, gzipped, before it finishes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
 pub struct DiagnosticsReport {
     /// Errors, each as often as it was said.
     pub errors: u64,
@@ -66,7 +65,6 @@ pub struct DiagnosticsReport {
 
 /// One thing that was said, and how often.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
 pub struct DiagnosticEntry {
     /// How grave it is.
     pub severity: Severity,
@@ -94,7 +92,6 @@ pub struct DiagnosticEntry {
 
 /// A place in a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
 pub struct DiagnosticPlace {
     /// The path in the repository, or as the tool wrote it.
     pub file: String,
@@ -111,7 +108,6 @@ pub struct DiagnosticPlace {
 
 /// A place that belongs to something that was said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
 pub struct RelatedPlace {
     /// Where, if a file was named.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -4,13 +4,16 @@ use tokio::time::{Duration, Instant, timeout_at};
 
 use super::{Queue, QueueError};
 use crate::{
-    model::{AgentId, JobState, Revision},
+    model::{AgentId, JobState, Recipe, Revision},
     protocol::{
         BuildSource, ClaimRequest, Claimed, ClaimedGit, ClaimedSource, ClaimedUpload, JobKind,
         Work, unsupported_protocol,
     },
-    store::{BuildRow, Fit, JobRow, StoreError},
+    store::{AgentRow, BuildRow, Fit, JobRow, StoreError},
 };
+
+/// The most labels of an agent: those of its settings and those that kiln adds.
+const MAX_LABELS: usize = 64;
 
 /// How often a waiting claim looks even if nothing woke it: jobs whose delay is over wake nobody.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -48,10 +51,16 @@ impl Queue {
         if let Some(sentence) = unsupported_protocol(request.protocol) {
             return Err(QueueError::Protocol(sentence));
         }
+        if request.status.labels.len() > MAX_LABELS {
+            return Err(QueueError::Invalid(format!("an agent has at most {MAX_LABELS} labels")));
+        }
         let mut change = self.change().await?;
         let (tx, now) = (&mut change.tx, change.now);
         if request.begins {
             self.store.set_agent_process(tx, agent, &request.process).await?;
+        } else if let Some(row) = self.store.lock_agent(tx, agent).await? {
+            // What the other one says of itself stays.
+            check_process(&row, request)?;
         }
         self.store.set_agent_status(tx, agent, &request.status, now).await?;
         // No news that anybody waits for.
@@ -63,9 +72,7 @@ impl Queue {
     async fn fit(&self, agent: AgentId, request: &ClaimRequest) -> Result<Option<Fit>, QueueError> {
         let row = self.store.agent(agent).await?;
         let row = row.ok_or_else(|| QueueError::not_found("agent", agent))?;
-        if !request.process.is_empty() && row.process != request.process {
-            return Err(QueueError::Replaced);
-        }
+        check_process(&row, request)?;
         if row.hold.is_some() {
             return Ok(None);
         }
@@ -99,8 +106,14 @@ impl Queue {
         }
         let mut change = self.change().await?;
         let now = change.now;
-        // An agent's claims come one after the other, whichever servers they are sent to.
-        self.store.lock_agent(&mut change.tx, agent).await?;
+        // An agent's claims come one after the other, whichever servers they are sent to; and who
+        // was told that it is held or gone does not see it take a job afterwards.
+        let row = self.store.lock_agent(&mut change.tx, agent).await?;
+        let row = row.ok_or_else(|| QueueError::not_found("agent", agent))?;
+        check_process(&row, request)?;
+        if row.hold.is_some() {
+            return Ok(None);
+        }
         // The same claim may be asked twice at one time: only one of them takes a job.
         if self.store.job_of_claim(&mut change.tx, agent, request.claim).await?.is_some() {
             return Err(QueueError::Taken);
@@ -160,10 +173,10 @@ impl Queue {
         let work = match (row.job.kind, &row.job.toolchain) {
             (JobKind::Leg, Some(toolchain)) => Work::Leg {
                 toolchain: toolchain.clone(),
-                recipe: Box::new(row.job.recipe.clone()),
+                recipe: Box::new(without_requires(&row.job.recipe)),
                 limits: row.job.limits.clone(),
             },
-            _ => Work::Plan { submission: Box::new(build.submission.clone()) },
+            _ => Work::Plan { submission: Box::new(without_requires(&build.submission)) },
         };
         Ok(Claimed {
             job: row.job.id,
@@ -174,6 +187,20 @@ impl Queue {
             work,
         })
     }
+}
+
+/// Refuses a process whose place another has taken.
+fn check_process(row: &AgentRow, request: &ClaimRequest) -> Result<(), QueueError> {
+    if request.process.is_empty() || row.process == request.process {
+        return Ok(());
+    }
+    Err(QueueError::Replaced)
+}
+
+/// The recipe as an agent gets it: who takes the job was the server's question, and agents of the
+/// release before do not know it.
+fn without_requires(recipe: &Recipe) -> Recipe {
+    Recipe { requires: Vec::new(), ..recipe.clone() }
 }
 
 /// Where an agent finds the source of a build.

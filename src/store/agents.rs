@@ -119,11 +119,15 @@ impl Store {
         query.fetch_optional::<Flat>(tx).await?.map(AgentRow::try_from).transpose()
     }
 
-    /// Lets no other claim of this agent go on until the transaction ends.
-    pub async fn lock_agent(&self, tx: &mut Tx, id: AgentId) -> Result<(), StoreError> {
-        let query = sql("SELECT id FROM agents WHERE id = $1 FOR UPDATE").bind(id.to_string());
-        query.fetch_value::<String>(tx).await?;
-        Ok(())
+    /// The agent with this id. No other claim of it goes on, and nobody holds or removes it, until
+    /// the transaction ends.
+    pub async fn lock_agent(
+        &self,
+        tx: &mut Tx,
+        id: AgentId,
+    ) -> Result<Option<AgentRow>, StoreError> {
+        let query = sql("SELECT * FROM agents WHERE id = $1 FOR UPDATE").bind(id.to_string());
+        query.fetch_optional::<Flat>(tx).await?.map(AgentRow::try_from).transpose()
     }
 
     /// The agent with this id.

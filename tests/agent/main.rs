@@ -7,5 +7,6 @@ mod world;
 mod ends;
 mod flow;
 mod packages;
+mod releases;
 mod tries;
 mod trouble;

@@ -10,18 +10,20 @@ use std::{
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, Path, State},
-    http::{HeaderMap, StatusCode},
+    extract::{DefaultBodyLimit, Path, Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode},
+    middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
-    routing::{post, put},
+    routing::{get, post, put},
 };
 use kiln::{
     model::{AgentId, Frame, JobId, Stream, Timestamp},
     protocol::{
-        ClaimRequest, Claimed, ErrorBody, ErrorEnvelope, FinishReport, LogEnd, PROTOCOL_VERSION,
-        RegisterAnswer, RenewAnswer, RenewRequest, StartReport,
+        ClaimRequest, Claimed, ErrorBody, ErrorEnvelope, FinishReport, LogEnd, PROTOCOL_HEADER,
+        PROTOCOL_VERSION, RegisterAnswer, RenewAnswer, RenewRequest, StartReport,
     },
 };
+use serde_json::Value;
 use tokio::{net::TcpListener, sync::Notify, task::JoinHandle, time::timeout};
 
 /// How long a test waits for something that has to happen.
@@ -76,6 +78,9 @@ pub struct Faults {
     pub cancel: bool,
     /// The log is not taken, it is answered with 503.
     pub log_down: bool,
+    /// It is of another release. Protocol 2 said no version, had no greeting, and refused every
+    /// field that it did not know.
+    pub protocol: Option<u32>,
 }
 
 #[derive(Debug, Default)]
@@ -83,9 +88,12 @@ pub struct Known {
     pub queue: VecDeque<Claimed>,
     pub claims: HashMap<String, Claimed>,
     pub last_claim: Option<ClaimRequest>,
+    /// The last claim as it was sent.
+    pub last_claim_sent: Value,
     pub attempts: HashMap<Key, Attempt>,
     pub faults: Faults,
     pub registered: Vec<String>,
+    pub last_register: Value,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -107,10 +115,12 @@ impl Drop for Running {
 }
 
 impl Server {
-    pub async fn start() -> Running {
+    pub async fn start(faults: Faults) -> Running {
         let server = Self::default();
+        server.lock().faults = faults;
         let attempt = "/agent/v1/jobs/{job}/attempts/{number}";
         let routes = Router::new()
+            .route("/agent/v1/hello", get(hello))
             .route("/agent/v1/register", post(register))
             .route("/agent/v1/claim", post(claim))
             .route(&format!("{attempt}/renew"), post(renew))
@@ -119,6 +129,7 @@ impl Server {
             .route(&format!("{attempt}/artifacts/{{part}}"), put(artifact))
             .route(&format!("{attempt}/finish"), post(finish))
             .layer(DefaultBodyLimit::max(64 << 20))
+            .layer(from_fn_with_state(server.clone(), speak))
             .with_state(server.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -188,24 +199,57 @@ fn token(headers: &HeaderMap) -> &str {
     headers.get("authorization").map_or("", |value| value.to_str().unwrap())
 }
 
-async fn register(State(server): State<Server>, headers: HeaderMap) -> Response {
+async fn speak(State(server): State<Server>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let protocol = server.lock().faults.protocol.unwrap_or(PROTOCOL_VERSION);
+    if protocol != 2 {
+        response.headers_mut().insert(PROTOCOL_HEADER, HeaderValue::from(protocol));
+    }
+    response
+}
+
+async fn hello(State(server): State<Server>) -> StatusCode {
+    let has_it = server.lock().faults.protocol != Some(2);
+    if has_it { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND }
+}
+
+/// Whether protocol 2 would have refused this body.
+fn is_unknown(server: &Server, body: &Value, known: &[&str]) -> bool {
+    let mut fields = body.as_object().unwrap().keys();
+    server.lock().faults.protocol == Some(2) && fields.any(|field| !known.contains(&&**field))
+}
+
+async fn register(
+    State(server): State<Server>,
+    headers: HeaderMap,
+    Json(request): Json<Value>,
+) -> Response {
     if token(&headers) != "Bearer enroll" {
         return refuse(StatusCode::UNAUTHORIZED, "unauthorized", None);
     }
+    if is_unknown(&server, &request, &["name", "protocol", "version"]) {
+        return refuse(StatusCode::UNPROCESSABLE_ENTITY, "invalid", None);
+    }
+    server.lock().last_register = request;
     let agent = AgentId::new(Timestamp::from_millis(0));
     let token = format!("agent-{}", server.lock().registered.len());
     server.change(|known| known.registered.push(format!("Bearer {token}")));
-    Json(RegisterAnswer { agent, token, protocol: PROTOCOL_VERSION }).into_response()
+    Json(RegisterAnswer { agent, token }).into_response()
 }
 
 async fn claim(
     State(server): State<Server>,
     headers: HeaderMap,
-    Json(request): Json<ClaimRequest>,
+    Json(sent): Json<Value>,
 ) -> Response {
     if server.lock().registered.last().map(String::as_str) != Some(token(&headers)) {
         return refuse(StatusCode::UNAUTHORIZED, "unauthorized", None);
     }
+    if is_unknown(&server, &sent, &["claim", "wait_ms", "status"]) {
+        return refuse(StatusCode::UNPROCESSABLE_ENTITY, "invalid", None);
+    }
+    let request: ClaimRequest = serde_json::from_value(sent.clone()).unwrap();
+    server.lock().last_claim_sent = sent;
     let id = request.claim.to_string();
     server.change(|known| known.last_claim = Some(request));
     let look = || {

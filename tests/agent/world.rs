@@ -23,7 +23,7 @@ use kiln::{
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::server::{Key, PATIENCE, Running, Server};
+use crate::server::{Faults, Key, PATIENCE, Running, Server};
 
 const NONCE: &str = "00112233445566778899aabbccddeeff";
 
@@ -182,6 +182,8 @@ pub struct World {
 pub struct Setup {
     pub tree: Tree,
     pub settings: AgentSettings,
+    /// How the server misbehaves from the start.
+    pub faults: Faults,
 }
 
 impl Default for Setup {
@@ -196,7 +198,7 @@ impl Default for Setup {
             lost_server_seconds: 0,
             ..AgentSettings::default()
         };
-        Self { tree, settings }
+        Self { tree, settings, faults: Faults::default() }
     }
 }
 
@@ -207,10 +209,10 @@ impl World {
     }
 
     pub async fn with(
-        setup: Setup,
+        mut setup: Setup,
         script: impl Fn(&SessionSpec) -> Scenario + Send + Sync + 'static,
     ) -> Self {
-        let running = Server::start().await;
+        let running = Server::start(std::mem::take(&mut setup.faults)).await;
         let sandbox = ScriptedSandbox::new(script);
         let directory = tempfile::tempdir().unwrap();
         let stop = CancellationToken::new();
@@ -269,8 +271,13 @@ impl World {
     }
 
     pub async fn wait_for_agent(&mut self) {
+        self.agent_ended().await.unwrap();
+    }
+
+    /// How the agent ends by itself, or after it was stopped.
+    pub async fn agent_ended(&mut self) -> anyhow::Result<()> {
         let agent = self.agent.take().unwrap();
-        tokio::time::timeout(PATIENCE, agent).await.unwrap().unwrap().unwrap();
+        tokio::time::timeout(PATIENCE, agent).await.unwrap().unwrap()
     }
 }
 

@@ -31,6 +31,7 @@ mod follow;
 mod lists;
 mod logs;
 mod recipe;
+mod releases;
 mod restart;
 mod retry;
 mod stop;

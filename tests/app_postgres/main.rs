@@ -47,6 +47,8 @@ mod lists;
 mod logs;
 #[path = "../app/recipe.rs"]
 mod recipe;
+#[path = "../app/releases.rs"]
+mod releases;
 #[path = "../app/restart.rs"]
 mod restart;
 #[path = "../app/retry.rs"]
