@@ -33,10 +33,11 @@ async fn a_server_of_the_release_before_is_told_nothing_that_it_would_refuse() {
     let (attempt, finish) = world.server().finished(key).await;
     assert_eq!(finish.verdict, Verdict::Success, "{}", finish.message);
     assert_eq!(attempt.text(Stream::Stdout), "x\n");
-    let known = world.server().lock();
-    assert_eq!(known.last_register["protocol"], 2);
-    assert_eq!(known.registered.len(), 1);
-    drop(known);
+    {
+        let known = world.server().lock();
+        assert_eq!(known.last_register["protocol"], 2);
+        assert_eq!(known.registered.len(), 1);
+    }
     world.end().await;
 }
 
