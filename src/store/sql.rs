@@ -8,8 +8,8 @@
 use std::borrow::Cow;
 
 use sqlx::{
-    Arguments as _, AssertSqlSafe, FromRow, PgConnection, PgPool, Postgres, Sqlite,
-    SqliteConnection, SqlitePool,
+    Arguments, AssertSqlSafe, Encode, FromRow, PgConnection, PgPool, Postgres, Sqlite,
+    SqliteConnection, SqlitePool, Type,
     postgres::{PgArguments, PgRow},
     sqlite::{SqliteArguments, SqliteRow},
 };
@@ -120,19 +120,19 @@ macro_rules! each {
         debug_assert_eq!(places(&$sql.postgres), $sql.values.len(), "{}", $sql.postgres);
         match $on.into() {
             On::SqliteTx(one) => {
-                let values = sqlite_values($sql.values)?;
+                let values: SqliteArguments = arguments($sql.values)?;
                 sqlx::$query::<Sqlite $(, $row)?, _>(AssertSqlSafe($sql.sqlite), values).$how(one).await?.into()
             }
             On::Sqlite(pool) => {
-                let values = sqlite_values($sql.values)?;
+                let values: SqliteArguments = arguments($sql.values)?;
                 sqlx::$query::<Sqlite $(, $row)?, _>(AssertSqlSafe($sql.sqlite), values).$how(pool).await?.into()
             }
             On::PostgresTx(one) => {
-                let values = postgres_values($sql.values)?;
+                let values: PgArguments = arguments($sql.values)?;
                 sqlx::$query::<Postgres $(, $row)?, _>(AssertSqlSafe($sql.postgres), values).$how(one).await?.into()
             }
             On::Postgres(pool) => {
-                let values = postgres_values($sql.values)?;
+                let values: PgArguments = arguments($sql.values)?;
                 sqlx::$query::<Postgres $(, $row)?, _>(AssertSqlSafe($sql.postgres), values).$how(pool).await?.into()
             }
         }
@@ -222,22 +222,15 @@ impl From<sqlx::postgres::PgQueryResult> for Changed {
     }
 }
 
-fn sqlite_values(values: Vec<Value>) -> Result<SqliteArguments, sqlx::Error> {
-    let mut arguments = SqliteArguments::default();
-    for value in values {
-        match value {
-            Value::Text(text) => arguments.add(text),
-            Value::Int(number) => arguments.add(number),
-            Value::Bool(flag) => arguments.add(flag),
-            Value::Bytes(bytes) => arguments.add(bytes),
-        }
-        .map_err(sqlx::Error::Encode)?;
-    }
-    Ok(arguments)
-}
-
-fn postgres_values(values: Vec<Value>) -> Result<PgArguments, sqlx::Error> {
-    let mut arguments = PgArguments::default();
+/// The values as a database takes them.
+fn arguments<A: Arguments>(values: Vec<Value>) -> Result<A, sqlx::Error>
+where
+    Option<String>: for<'q> Encode<'q, A::Database> + Type<A::Database>,
+    Option<i64>: for<'q> Encode<'q, A::Database> + Type<A::Database>,
+    bool: for<'q> Encode<'q, A::Database> + Type<A::Database>,
+    Vec<u8>: for<'q> Encode<'q, A::Database> + Type<A::Database>,
+{
+    let mut arguments = A::default();
     for value in values {
         match value {
             Value::Text(text) => arguments.add(text),

@@ -89,9 +89,17 @@ impl Farm {
         let containers = docker.list_containers(Some(options)).await.unwrap();
         let options = ListVolumesOptionsBuilder::default().filters(&filters).build();
         let volumes = docker.list_volumes(Some(options)).await.unwrap().volumes;
-        containers
-            .into_iter()
-            .flat_map(|container| container.names.unwrap_or_default())
+        let mut left = Vec::new();
+        for container in containers {
+            let names = container.names.unwrap_or_default();
+            let id = container.id.unwrap_or_default();
+            // One that is half removed has no name any more; one that the engine only lists is none.
+            if names.is_empty() && docker.inspect_container(&id, None).await.is_ok() {
+                left.push(id);
+            }
+            left.extend(names);
+        }
+        left.into_iter()
             .chain(volumes.unwrap_or_default().into_iter().map(|volume| volume.name))
             .collect()
     }

@@ -39,23 +39,26 @@ pub(super) async fn remove(
     let removed = join_all(removals).await;
     let volume = match volume {
         Some(name) => remove_one(&engine, &Thing::Volume(name)).await,
-        None => Ok(()),
+        None => Ok(false),
     };
-    removed.into_iter().chain([volume]).collect()
+    removed.into_iter().chain([volume]).try_for_each(|removed| removed.map(drop))
 }
 
-/// Until it is gone, or was gone already. 409 means that the engine is at it (`removal in
+/// Until it is gone; false if it was gone already. An engine may go on listing a container that it
+/// has removed, when it removed it by itself at the same moment. 409 means that the engine is at it (`removal in
 /// progress`, `volume in use`); anything else may pass as well, so it is tried again too.
-pub(super) async fn remove_one(engine: &Engine, thing: &Thing) -> Result<(), SandboxError> {
+pub(super) async fn remove_one(engine: &Engine, thing: &Thing) -> Result<bool, SandboxError> {
     let last = Instant::now() + DEADLINE;
     let mut pause = PAUSE;
+    let mut was_there = false;
     loop {
         match try_remove(engine, thing).await {
-            Ok(()) => return Ok(()),
-            Err(refusal) if refusal.status == 404 => return Ok(()),
+            Ok(()) => return Ok(true),
+            Err(refusal) if refusal.status == 404 => return Ok(was_there),
             Err(refusal) if Instant::now() >= last => return Err(refusal.error),
             Err(_) => sleep(pause).await,
         }
+        was_there = true;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }

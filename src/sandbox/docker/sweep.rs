@@ -59,12 +59,14 @@ fn left_over(machine: &Machine, alive: &HashSet<Key>) -> impl Fn(&HashMap<String
     }
 }
 
-/// Removes every item and counts; the last failure counts as the sweep's.
+/// Removes every item and counts those that were there; the last failure counts as the sweep's.
 async fn remove(engine: &Engine, things: Vec<Thing>) -> Result<usize, SandboxError> {
     let removals = things.into_iter().map(|thing| {
         let engine = engine.clone();
         async move { cleanup::remove_one(&engine, &thing).await }
     });
     let removed: Vec<_> = stream::iter(removals).buffer_unordered(AT_ONCE).collect().await;
-    removed.into_iter().try_fold(0, |count, removed| removed.map(|()| count + 1))
+    removed
+        .into_iter()
+        .try_fold(0, |count, removed| removed.map(|was_there| count + usize::from(was_there)))
 }
