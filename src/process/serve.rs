@@ -25,7 +25,8 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     setup::init_log(&setup.settings.server)?;
     let stop = setup::stop_on_signal()?;
     let listener = server::listen(setup.settings.server.listen).await?;
-    let address = own_address(listener.local_addr()?);
+    let bound = listener.local_addr()?;
+    let (address, port) = (own_address(bound), bound.port());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     setup::make_data(&setup.data)?;
     // Each follower has a connection, each connection a descriptor.
@@ -49,7 +50,7 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         }
         setup.settings.agent.server.clone_from(&address);
         let name =
-            setup.settings.agent.name.get_or_insert_with(|| embedded_name(is_shared)).clone();
+            setup.settings.agent.name.get_or_insert_with(|| embedded_name(is_shared, port)).clone();
         tracing::info!(agent.name = %name, "starting the embedded agent");
         agent::run(&setup, Some(enrollment), clock, agent_stop.clone()).await
     };
@@ -85,7 +86,12 @@ fn own_address(listened: SocketAddr) -> String {
     format!("http://{}", SocketAddr::new(ip, listened.port()))
 }
 
-/// The name of the agent in this process. Where several servers share a database each has one.
-fn embedded_name(is_shared: bool) -> String {
-    if is_shared { format!("embedded@{}", agent::host_name("")) } else { "embedded".to_owned() }
+/// The name of the agent in this process. Where several servers share a database each has one, also
+/// two on one machine.
+fn embedded_name(is_shared: bool, port: u16) -> String {
+    if is_shared {
+        format!("embedded@{}:{port}", agent::host_name(""))
+    } else {
+        "embedded".to_owned()
+    }
 }

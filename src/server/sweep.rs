@@ -2,7 +2,7 @@
 //! and telling, go; rows whose objects somebody else removed are told.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     artifact::{ArtifactStore, Key, ObjectName},
-    model::{Clock, Timestamp},
-    store::Store,
+    model::{Clock, JobId, Timestamp},
+    store::{AttemptObjects, Store},
     uploads::Uploads,
 };
 
@@ -66,8 +66,7 @@ async fn sweep(
         tracing::info!(objects = forgotten, "removed uploads that nobody built in time");
     }
     // Asked before the objects are listed: what these rows tell of was there already.
-    let expected = store.attempts_with_objects().await?;
-    let attempts = store.all_attempts().await?;
+    let attempts = store.attempt_objects().await?;
     let trees = store.upload_objects().await?;
     let grace = i64::try_from(GRACE.as_millis()).expect("a day fits into 64 bits");
     let before = Timestamp::from_millis(now.as_millis() - grace);
@@ -80,25 +79,15 @@ async fn sweep(
             let attempt = attempts.get(&(key.job, key.attempt));
             match name {
                 ObjectName::Log | ObjectName::Diagnostics => attempt.is_some(),
-                ObjectName::Archive | ObjectName::Manifest => attempt.is_some_and(|keeps| *keeps),
+                ObjectName::Archive | ObjectName::Manifest => {
+                    attempt.is_some_and(|it| it.is_running || it.has_artifacts)
+                }
             }
         }
     };
     let swept = artifacts.sweep(is_known, before).await?;
     let seen = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let mut lost = Vec::new();
-    for (job, attempt, keeps, sealed) in expected {
-        let names = [
-            (keeps, ObjectName::Archive),
-            (keeps, ObjectName::Manifest),
-            (sealed, ObjectName::Log),
-        ];
-        for (is_there, name) in names {
-            if is_there && !seen.contains(&(job, attempt, name)) {
-                lost.push(format!("{job}/{attempt}/{}", name.as_str()));
-            }
-        }
-    }
+    let lost = lost(&attempts, &seen);
     if !lost.is_empty() {
         tracing::error!(
             objects = lost.len(),
@@ -116,4 +105,59 @@ async fn sweep(
         );
     }
     Ok(())
+}
+
+/// Objects that rows tell of and that were not seen, by name.
+fn lost(
+    attempts: &HashMap<(JobId, u32), AttemptObjects>,
+    seen: &HashSet<(JobId, u32, ObjectName)>,
+) -> Vec<String> {
+    let mut lost: Vec<String> = attempts
+        .iter()
+        .flat_map(|(&(job, attempt), objects)| {
+            [
+                (objects.has_artifacts, ObjectName::Archive),
+                (objects.has_artifacts, ObjectName::Manifest),
+                (objects.has_log, ObjectName::Log),
+            ]
+            .map(|(is_there, name)| (is_there, (job, attempt, name)))
+        })
+        .filter(|(is_there, object)| *is_there && !seen.contains(object))
+        .map(|(_, (job, attempt, name))| format!("{job}/{attempt}/{}", name.as_str()))
+        .collect();
+    lost.sort_unstable();
+    lost
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_whose_objects_are_gone_are_found_and_others_are_not() {
+        let job = JobId::new(Timestamp::from_millis(1));
+        let objects = |is_running, has_artifacts, has_log| AttemptObjects {
+            is_running,
+            has_artifacts,
+            has_log,
+        };
+        let attempts = HashMap::from([
+            ((job, 1), objects(false, false, true)),
+            ((job, 2), objects(false, true, true)),
+            // Nothing is promised of one that runs.
+            ((job, 3), objects(true, false, false)),
+        ]);
+        let all = [
+            (job, 1, ObjectName::Log),
+            (job, 2, ObjectName::Archive),
+            (job, 2, ObjectName::Manifest),
+            (job, 2, ObjectName::Log),
+        ];
+        assert_eq!(lost(&attempts, &all.into()), [] as [String; 0]);
+        for gone in all {
+            let seen = all.into_iter().filter(|object| *object != gone).collect();
+            let (_, attempt, name) = gone;
+            assert_eq!(lost(&attempts, &seen), [format!("{job}/{attempt}/{}", name.as_str())]);
+        }
+    }
 }

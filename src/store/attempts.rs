@@ -67,6 +67,17 @@ pub struct AttemptEnd<'a> {
     pub artifacts: Option<&'a ArtifactsSummary>,
 }
 
+/// What an attempt has in the artifact store.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AttemptObjects {
+    /// Whether it runs: it may be storing artifacts that no row tells of yet.
+    pub is_running: bool,
+    /// Whether it kept artifacts.
+    pub has_artifacts: bool,
+    /// Whether its log is there.
+    pub has_log: bool,
+}
+
 /// An attempt that has ended and whose log is still in the database.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct UnsealedLog {
@@ -313,32 +324,20 @@ impl Store {
         Ok(())
     }
 
-    /// Ended attempts that have objects: whether they kept artifacts, and whether their log is sealed.
-    pub async fn attempts_with_objects(&self) -> Result<Vec<(JobId, u32, bool, bool)>, StoreError> {
-        let rows = sql("SELECT job_id, number, artifacts IS NOT NULL, log_sealed FROM attempts \
-             WHERE artifacts IS NOT NULL OR log_sealed");
-        let rows = rows.fetch_all::<(String, i64, bool, bool)>(self).await?;
+    /// Every attempt there is, as job and number, with the objects it has in the artifact store.
+    pub async fn attempt_objects(
+        &self,
+    ) -> Result<HashMap<(JobId, u32), AttemptObjects>, StoreError> {
+        let query =
+            sql("SELECT job_id, number, finished_at IS NULL, artifacts IS NOT NULL, log_sealed \
+             FROM attempts");
+        let rows = query.fetch_all::<(String, i64, bool, bool, bool)>(self).await?;
         rows.into_iter()
-            .map(|(job, number, keeps, sealed)| {
+            .map(|(job, number, is_running, has_artifacts, has_log)| {
                 let number = u32::try_from(number)
                     .map_err(|error| StoreError::inconsistent(TABLE, &job, error))?;
-                Ok((column(TABLE, &job, &job)?, number, keeps, sealed))
-            })
-            .collect()
-    }
-
-    /// Every attempt there is, as job and number, with whether its artifacts count: they do while it
-    /// runs and when it kept them. Objects of others in the artifact store are swept.
-    pub async fn all_attempts(&self) -> Result<HashMap<(JobId, u32), bool>, StoreError> {
-        let query = sql(
-            "SELECT job_id, number, finished_at IS NULL OR artifacts IS NOT NULL FROM attempts",
-        );
-        let rows = query.fetch_all::<(String, i64, bool)>(self).await?;
-        rows.iter()
-            .map(|(job, number, keeps)| {
-                let number = u32::try_from(*number)
-                    .map_err(|error| StoreError::inconsistent(TABLE, job, error))?;
-                Ok(((column(TABLE, job, job)?, number), *keeps))
+                let objects = AttemptObjects { is_running, has_artifacts, has_log };
+                Ok(((column(TABLE, &job, &job)?, number), objects))
             })
             .collect()
     }

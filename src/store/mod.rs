@@ -23,7 +23,7 @@ mod transfer;
 mod uploads;
 
 pub use agents::{AgentRow, NewAgent};
-pub use attempts::{AttemptEnd, AttemptRow, UnsealedLog};
+pub use attempts::{AttemptEnd, AttemptObjects, AttemptRow, UnsealedLog};
 pub use builds::{BuildRow, NewBuild};
 pub use claims::{Fit, Lease};
 pub use db::{Store, Tx};
