@@ -129,11 +129,11 @@ async fn file(
     params(("commit" = Revision, Path)),
     responses((status = 200, body = CommitArtifacts), (status = "4XX", body = ErrorEnvelope)))]
 async fn commit(
-    _: Reads,
+    Reads(scope): Reads,
     State(state): State<AppState>,
     Path(commit): Path<Revision>,
 ) -> Result<Answer<CommitArtifacts>, ApiError> {
-    Ok(Answer(state.queue.commit_artifacts(&commit).await?))
+    Ok(Answer(state.queue.commit_artifacts(&scope, &commit).await?))
 }
 
 /// One artifact of a commit or an uploaded tree
@@ -147,12 +147,12 @@ async fn commit(
         (status = "4XX", body = ErrorEnvelope),
     ))]
 async fn commit_file(
-    _: Reads,
+    Reads(scope): Reads,
     State(state): State<AppState>,
     Path((commit, toolchain, path)): Path<(Revision, ToolchainName, String)>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let there = state.queue.commit_artifacts(&commit).await?;
+    let there = state.queue.commit_artifacts(&scope, &commit).await?;
     let mut own = there.jobs.iter().filter(|job| job.own_recipe && job.toolchain == toolchain);
     let job = own.next().ok_or_else(|| {
         ApiError::not_found("successful job of this commit with toolchain", &toolchain)

@@ -65,7 +65,8 @@ async fn submit(
             (BuildSource::Upload(source), Revision::Tree(upload.digest.clone()))
         }
     };
-    let submission = Submission { principal, request, source, commit, key };
+    let project = state.queue.project_for(&principal.scope(), &request, &source).await?;
+    let submission = Submission { principal, request, source, commit, project, key };
     let id = state.queue.submit(submission).await?;
     created(&state, id).await
 }
@@ -119,11 +120,11 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
 #[utoipa::path(get, path = "/api/v1/builds", tag = "builds", params(BuildFilter),
     responses((status = 200, body = Page<Build>), (status = "4XX", body = ErrorEnvelope)))]
 async fn list(
-    _: Reads,
+    Reads(scope): Reads,
     State(state): State<AppState>,
     Query(filter): Query<BuildFilter>,
 ) -> Result<Answer<Page<Build>>, ApiError> {
-    Ok(Answer(state.queue.builds(&filter).await?))
+    Ok(Answer(state.queue.builds(&scope, &filter).await?))
 }
 
 /// See a build

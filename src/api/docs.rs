@@ -15,7 +15,7 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use super::{
     ApiError, AppState, artifacts, builds, diagnostics, enrollments, events, farm, health, job_log,
-    jobs, uploads,
+    jobs, projects, uploads,
 };
 
 /// Where the description is.
@@ -45,6 +45,7 @@ pub(super) fn described() -> OpenApiRouter<AppState> {
         .merge(artifacts::routes())
         .merge(farm::routes())
         .merge(enrollments::routes())
+        .merge(projects::routes())
         .merge(events::routes())
         .merge(health::routes())
 }

@@ -56,6 +56,11 @@ impl ApiError {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", message)
     }
 
+    /// It cannot be done in the state things are in.
+    pub(super) fn conflict(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", message)
+    }
+
     /// There is no such thing.
     pub(super) fn not_found(what: &str, id: impl std::fmt::Display) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", format!("there is no {what} {id}"))
@@ -124,9 +129,8 @@ impl From<QueueError> for ApiError {
         match error {
             QueueError::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, "not_found", message),
             QueueError::Invalid(_) => Self::invalid(message),
-            QueueError::Conflict(_) | QueueError::Taken => {
-                Self::new(StatusCode::CONFLICT, "conflict", message)
-            }
+            QueueError::Forbidden(_) => Self::forbidden(message),
+            QueueError::Conflict(_) | QueueError::Taken => Self::conflict(message),
             QueueError::Stale(error) => error.into(),
             QueueError::LogIncomplete { have, .. } => {
                 Self::new(StatusCode::CONFLICT, "log_incomplete", message).with(json!(have))

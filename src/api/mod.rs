@@ -20,6 +20,7 @@ mod health;
 mod job_log;
 mod jobs;
 mod principal;
+mod projects;
 mod ranged;
 mod router;
 mod sse;

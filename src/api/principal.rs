@@ -2,12 +2,12 @@
 //! needs; a handler without one would be open to everybody, which a test over all routes refuses.
 
 use axum::{
-    extract::FromRequestParts,
+    extract::{FromRequestParts, RawPathParams},
     http::{header, request::Parts},
 };
 
 use super::{ApiError, AppState};
-use crate::model::{AgentId, Permission, Principal};
+use crate::model::{AgentId, Permission, Principal, Scope};
 
 /// The bearer token of a request.
 pub(super) fn bearer(parts: &Parts) -> Result<Option<&str>, ApiError> {
@@ -19,30 +19,79 @@ pub(super) fn bearer(parts: &Parts) -> Result<Option<&str>, ApiError> {
     }
 }
 
+/// Who asks, if they may do this, here: what the path names has to lie in the projects that the
+/// token is for. What does not is not there.
 async fn allowed(
-    parts: &Parts,
+    parts: &mut Parts,
     state: &AppState,
     permission: Permission,
 ) -> Result<Principal, ApiError> {
     let principal = state.auth.principal(bearer(parts)?).await?;
-    if principal.may(permission) {
-        return Ok(principal);
+    if !principal.may(permission) {
+        return Err(ApiError::forbidden(match &principal {
+            Principal::Agent(_) => "an agent's token only opens the agent API".to_owned(),
+            Principal::LocalAdministrator => "this needs an agent's token".to_owned(),
+            Principal::Anonymous => "this needs a token".to_owned(),
+            Principal::Account(account) => format!(
+                "this token lets its owner {}, and this needs more: ask an administrator for one \
+                 with another role",
+                account.role.as_str()
+            ),
+        }));
     }
-    Err(ApiError::forbidden(match principal {
-        Principal::Agent(_) => "an agent's token only opens the agent API",
-        Principal::LocalAdministrator => "this needs an agent's token",
-    }))
+    let scope = principal.scope();
+    if scope != Scope::All {
+        check_place(parts, state, (&scope, permission)).await?;
+    }
+    Ok(principal)
 }
 
-/// May see builds, logs and artifacts.
+/// Looks at what the path names.
+async fn check_place(
+    parts: &mut Parts,
+    state: &AppState,
+    (scope, permission): (&Scope, Permission),
+) -> Result<(), ApiError> {
+    let named = RawPathParams::from_request_parts(parts, state).await;
+    let named = named.map_err(|error| ApiError::bad_request(error.body_text()))?;
+    let mut is_named = false;
+    for (name, value) in &named {
+        // Ids that are none are refused by the handler.
+        let (what, project) = match name {
+            "build" => ("build", state.store.project_of_build(value).await?),
+            "job" => ("job", state.store.project_of_job(value).await?),
+            "project" => {
+                let row = match value.parse() {
+                    Ok(name) => state.store.project_named(&name).await?,
+                    Err(_) => None,
+                };
+                ("project", row.map(|row| Some(row.id)))
+            }
+            _ => continue,
+        };
+        is_named = true;
+        if project.is_some_and(|project| !scope.has(project)) {
+            return Err(ApiError::not_found(what, value));
+        }
+    }
+    if permission == Permission::Administer && !is_named {
+        return Err(ApiError::forbidden(
+            "this token is for some projects only: this needs an administrator's token without a \
+             restriction",
+        ));
+    }
+    Ok(())
+}
+
+/// May see builds, logs and artifacts, of these projects.
 #[derive(Debug)]
-pub(super) struct Reads;
+pub(super) struct Reads(pub(super) Scope);
 
 impl FromRequestParts<AppState> for Reads {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        allowed(parts, state, Permission::Read).await.map(|_| Self)
+        Ok(Self(allowed(parts, state, Permission::Read).await?.scope()))
     }
 }
 
@@ -58,7 +107,7 @@ impl FromRequestParts<AppState> for Submits {
     }
 }
 
-/// May change the farm itself.
+/// May change a project or the farm itself.
 #[derive(Debug)]
 pub(super) struct Administers(pub(super) Principal);
 
@@ -80,9 +129,7 @@ impl FromRequestParts<AppState> for RunsJobs {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         match allowed(parts, state, Permission::RunJobs).await? {
             Principal::Agent(agent) => Ok(Self(agent)),
-            Principal::LocalAdministrator => {
-                Err(ApiError::forbidden("this needs an agent's token"))
-            }
+            _ => Err(ApiError::forbidden("this needs an agent's token")),
         }
     }
 }

@@ -41,6 +41,7 @@ async fn dispatch(
         ClientCommand::Cancel(args) => commands::cancel(&rest()?, &args, console).await?,
         ClientCommand::Toolchains(args) => commands::toolchains(&rest()?, &args, console).await?,
         ClientCommand::Agents(args) => commands::agents(&rest()?, &args, console).await?,
+        ClientCommand::Project(args) => commands::project(&rest()?, &args, console).await?,
         ClientCommand::Completions(args) => commands::completions(&args, console)?,
         ClientCommand::Man(args) => commands::man(&args, console)?,
     }

@@ -10,6 +10,7 @@ mod cursor;
 mod download;
 mod follow;
 mod paths;
+mod projects;
 mod rest;
 mod sse;
 mod watch;

@@ -4,7 +4,7 @@ use serde::Serialize;
 use url::form_urlencoded::Serializer;
 
 use crate::{
-    model::{AgentId, BuildId, JobId, Revision, ToolchainName, TreeDigest},
+    model::{AgentId, BuildId, JobId, ProjectName, Revision, ToolchainName, TreeDigest},
     protocol::{BuildFilter, DiagnosticsQuery, LogQuery},
 };
 
@@ -86,6 +86,16 @@ impl Paths {
     /// The agents.
     pub fn agents() -> String {
         "api/v1/agents".to_owned()
+    }
+
+    /// The projects.
+    pub fn projects() -> String {
+        "api/v1/projects".to_owned()
+    }
+
+    /// One project.
+    pub fn project(name: &ProjectName) -> String {
+        format!("api/v1/projects/{name}")
     }
 
     /// One agent.

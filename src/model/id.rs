@@ -88,6 +88,18 @@ id!(
     /// An enrollment token's, which is not the token.
     EnrollmentId
 );
+id!(
+    /// A project.
+    ProjectId
+);
+id!(
+    /// A token's, which is not the token.
+    TokenId
+);
+id!(
+    /// A line of the audit log.
+    AuditId
+);
 
 #[cfg(test)]
 mod tests {

@@ -21,7 +21,9 @@ mod source;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use diagnostic::{DiagnosticKind, FileOrigin, Severity};
-pub use id::{AgentId, BuildId, ClaimId, EnrollmentId, IdError, JobId};
+pub use id::{
+    AgentId, AuditId, BuildId, ClaimId, EnrollmentId, IdError, JobId, ProjectId, TokenId,
+};
 pub use job::{
     Attempt, CancelReason, Finished, JobState, MAX_ATTEMPTS, Queued, Running, StateName,
     TransitionError, Verdict,
@@ -29,11 +31,11 @@ pub use job::{
 pub use label::{Label, LabelError};
 pub use limits::{LimitError, Limits, LimitsRequest};
 pub use log::{Frame, FrameError, FrameKind, LogPosition, MAX_FRAME_BYTES, Stream};
-pub use name::{NameError, QueueName, StepName, ToolchainName};
+pub use name::{AccountName, NameError, ProjectName, QueueName, StepName, ToolchainName};
 pub use nearest::nearest;
 pub use outcome::{Cause, Outcome};
 pub use package::{PackageName, PackageNameError};
-pub use principal::{Permission, Principal};
+pub use principal::{Account, Permission, Principal, Role, Scope};
 pub use recipe::{ArtifactRules, ArtifactWhen, Environment, Recipe, RecipeError, Step, StepKind};
 pub use revision::{Revision, RevisionError, TreeDigest, TreeDigestError};
 pub use source::{CommitId, CommitIdError, CommitInfo, RefName, RefNameError};

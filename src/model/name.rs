@@ -93,6 +93,20 @@ name!(
     |text| plain(text, b"_-")
 );
 name!(
+    /// A project's name, such as `zlib`.
+    ProjectName,
+    "project",
+    "lower-case letters, digits, '.', '_' and '-', beginning and ending with a letter or digit",
+    |text| plain(text, b"._-")
+);
+name!(
+    /// The name of somebody who has tokens, or of a token.
+    AccountName,
+    "account",
+    "lower-case letters, digits, '.', '_', '-' and '@', beginning and ending with a letter or digit",
+    |text| plain(text, b"._-@")
+);
+name!(
     /// A step's name, such as `configure` or `unit tests`.
     StepName,
     "step",

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{JobSummary, TreeBase};
 use crate::model::{
-    BuildId, Cause, Outcome, QueueName, RefName, Revision, Timestamp, ToolchainName, TreeDigest,
+    BuildId, Cause, Outcome, ProjectName, QueueName, RefName, Revision, Timestamp, ToolchainName,
+    TreeDigest,
 };
 
 /// A build: one request to build one revision.
@@ -14,6 +15,9 @@ use crate::model::{
 pub struct Build {
     /// Its id.
     pub id: BuildId,
+    /// The project it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project: Option<ProjectName>,
     /// Where the source is.
     pub source: BuildSource,
     /// The revision, a commit or an uploaded tree: every job of the build has this one.
@@ -139,6 +143,10 @@ impl Trigger {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct BuildFilter {
+    /// Only of this project.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[param(value_type = Option<String>)]
+    pub project: Option<ProjectName>,
     /// Only this revision: a commit, or `tree-` and an upload's digest.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(value_type = Option<String>)]

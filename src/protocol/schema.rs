@@ -8,8 +8,9 @@ use utoipa::{
 };
 
 use crate::model::{
-    AgentId, BuildId, CommitId, EnrollmentId, JobId, Label, PackageName, QueueName, RefName,
-    Revision, StepName, Timestamp, ToolchainName, TreeDigest,
+    AccountName, AgentId, AuditId, BuildId, CommitId, EnrollmentId, JobId, Label, PackageName,
+    ProjectId, ProjectName, QueueName, RefName, Revision, StepName, Timestamp, TokenId,
+    ToolchainName, TreeDigest,
 };
 
 macro_rules! text {
@@ -39,6 +40,12 @@ text! {
     AgentId: "AgentId", None, "01KB0Q6M3V8W2T5XJ4C9ZR7HNF", "An agent's id (ULID).";
     EnrollmentId: "EnrollmentId", None, "01KB0Q6M3V8W2T5XJ4C9ZR7HNG",
         "An enrollment token's id (ULID).";
+    ProjectId: "ProjectId", None, "01KB0Q6M3V8W2T5XJ4C9ZR7HNH", "A project's id (ULID).";
+    TokenId: "TokenId", None, "01KB0Q6M3V8W2T5XJ4C9ZR7HNJ", "A token's id (ULID).";
+    AuditId: "AuditId", None, "01KB0Q6M3V8W2T5XJ4C9ZR7HNK",
+        "The id of a line of the audit log (ULID).";
+    ProjectName: "ProjectName", None, "zlib", "A project's name.";
+    AccountName: "AccountName", None, "alice", "The name of somebody who has tokens, or of a token.";
     Label: "Label", None, "arch=aarch64", "A label: a word, or a key with a value.";
     CommitId: "CommitId", None, "0123456789abcdef0123456789abcdef01234567",
         "A commit's id, 40 hexadecimal digits.";

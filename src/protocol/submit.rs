@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::UploadSubmission;
 use crate::model::{
-    ArtifactRules, CommitId, Environment, Label, LimitsRequest, PackageName, QueueName, Recipe,
-    RefName, Step, StepKind, StepName, ToolchainName,
+    ArtifactRules, CommitId, Environment, Label, LimitsRequest, PackageName, ProjectName,
+    QueueName, Recipe, RefName, Step, StepKind, StepName, ToolchainName,
 };
 
 /// A request to build one revision.
@@ -16,6 +16,10 @@ use crate::model::{
 pub struct SubmitBuild {
     /// What to build.
     pub source: SourceSubmission,
+    /// The project that the build belongs to; default: the one whose repository it builds, if there
+    /// is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<ProjectName>,
     /// Toolchains; default: the repository's `.kiln.toml`, then the server's default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub toolchains: Vec<ToolchainName>,

@@ -24,6 +24,11 @@ impl Queue {
         Ok(Change { tx, now, events: Vec::new(), queue: self })
     }
 
+    /// The time by which rows are stamped: the database's, else this machine's.
+    pub async fn time(&self) -> Result<Timestamp, QueueError> {
+        self.now().await
+    }
+
     /// The database's time.
     pub(super) async fn now(&self) -> Result<Timestamp, QueueError> {
         Ok(self.store.clock().await?.unwrap_or_else(|| self.clock.now()))

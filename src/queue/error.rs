@@ -23,6 +23,9 @@ pub enum QueueError {
     /// The request cannot be done in the state things are in.
     #[error("{0}")]
     Conflict(String),
+    /// Whoever asks may not.
+    #[error("{0}")]
+    Forbidden(String),
     /// Another claim was faster.
     #[error("another agent has just taken this job")]
     Taken,

@@ -37,6 +37,7 @@ impl Queue {
             let job = NewJob {
                 id: JobId::new(change.now),
                 build,
+                owner: plan.job.owner.clone(),
                 kind: JobKind::Leg,
                 toolchain: Some(toolchain.clone()),
                 leg: u32::try_from(leg).unwrap_or(u32::MAX),

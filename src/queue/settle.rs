@@ -73,6 +73,11 @@ mod tests {
         let job = NewJob {
             id: JobId::new(now),
             build: BuildId::new(now),
+            owner: crate::store::JobOwner {
+                project: None,
+                created_by: String::new(),
+                share: String::new(),
+            },
             kind,
             toolchain: None,
             leg: 0,

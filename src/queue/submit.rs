@@ -6,11 +6,11 @@ use sha2::{Digest, Sha256};
 
 use super::{Queue, QueueError};
 use crate::{
-    model::{BuildId, JobId, Principal, Revision},
+    model::{BuildId, JobId, Principal, ProjectId, Revision, Scope},
     protocol::{
         BuildSource, BuildState, EventKind, JobKind, SourceSubmission, SubmitBuild, Trigger,
     },
-    store::{NewBuild, NewJob},
+    store::{JobOwner, NewBuild, NewJob},
 };
 
 /// The widest range of priorities.
@@ -34,6 +34,8 @@ pub struct Submission {
     pub source: BuildSource,
     /// What is built: the commit that the ref stands for, or the uploaded tree.
     pub commit: Revision,
+    /// The project it belongs to.
+    pub project: Option<ProjectId>,
     /// The idempotency key, if one was given.
     pub key: Option<String>,
 }
@@ -89,14 +91,52 @@ impl Queue {
         same_request(found, request)
     }
 
+    /// The project that a build of this source belongs to: the one that is named, else the one whose
+    /// repository it is. Only what lies in the scope may be built.
+    pub async fn project_for(
+        &self,
+        scope: &Scope,
+        request: &SubmitBuild,
+        source: &BuildSource,
+    ) -> Result<Option<ProjectId>, QueueError> {
+        let found = match (&request.project, source) {
+            (Some(name), _) => {
+                let row = self.store.project_named(name).await?;
+                let row = row.filter(|row| scope.has(Some(row.id)));
+                Some(row.ok_or_else(|| QueueError::not_found("project", name))?)
+            }
+            (None, BuildSource::Git(git)) => self.store.project_of_url(&git.url).await?,
+            (None, BuildSource::Upload(_)) => None,
+        };
+        if let (Some(row), BuildSource::Git(git)) = (&found, source)
+            && row.url.as_ref() != Some(&git.url)
+        {
+            let sentence = match &row.url {
+                Some(url) => format!("the project {} is {url}, not {}", row.name, git.url),
+                None => format!("the project {} has no repository: it takes uploads", row.name),
+            };
+            return Err(QueueError::Invalid(sentence));
+        }
+        let project = found.map(|row| row.id);
+        if scope.has(project) {
+            return Ok(project);
+        }
+        Err(QueueError::Forbidden(
+            "this token is for some projects only, and this source belongs to none of them: name \
+             the project, or ask an administrator to add it"
+                .to_owned(),
+        ))
+    }
+
     /// Writes a build and its plan; answers the build that is there for the key, if there is one.
     pub async fn submit(&self, submission: Submission) -> Result<BuildId, QueueError> {
-        let Submission { principal, request, source, commit, key } = submission;
+        let Submission { principal, request, source, commit, project, key } = submission;
         self.check(&request)?;
         let mut change = self.change().await?;
         let now = change.now;
         let build = NewBuild {
             id: BuildId::new(now),
+            project,
             created_by: principal.as_key(),
             created_at: now,
             trigger: Trigger::Manual,
@@ -131,6 +171,7 @@ impl Queue {
         let plan = NewJob {
             id: JobId::new(now),
             build: build.id,
+            owner: JobOwner::of(build.project, &build.source, &build.created_by),
             kind: JobKind::Plan,
             toolchain: None,
             leg: 0,

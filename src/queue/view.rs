@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use super::{Queue, QueueError, change::attempts};
 use crate::{
-    model::{BuildId, JobId, JobState, Revision, Timestamp, Verdict},
+    model::{
+        BuildId, JobId, JobState, ProjectId, ProjectName, Revision, Scope, Timestamp, Verdict,
+    },
     protocol::{
         AttemptView, Build, BuildFilter, CommitArtifacts, CommitJob, CommitView, DEFAULT_PAGE, Job,
         JobKind, JobSummary, MAX_PAGE, Page,
@@ -22,7 +24,11 @@ impl Queue {
     }
 
     /// A page of builds.
-    pub async fn builds(&self, filter: &BuildFilter) -> Result<Page<Build>, QueueError> {
+    pub async fn builds(
+        &self,
+        scope: &Scope,
+        filter: &BuildFilter,
+    ) -> Result<Page<Build>, QueueError> {
         let limit = filter.limit.unwrap_or(DEFAULT_PAGE);
         if !(1..=MAX_PAGE).contains(&limit) {
             return Err(QueueError::Invalid(format!("limit must be between 1 and {MAX_PAGE}")));
@@ -35,9 +41,17 @@ impl Queue {
                 return Err(QueueError::Invalid(sentence.to_owned()));
             }
         };
+        let project = match &filter.project {
+            None => None,
+            Some(name) => match self.store.project_named(name).await? {
+                Some(row) if scope.has(Some(row.id)) => Some(row.id),
+                _ => return Err(QueueError::not_found("project", name)),
+            },
+        };
         // One more than asked for tells whether there is a next page.
         let mut tx = self.store.snapshot().await?;
-        let mut rows = self.store.builds(&mut tx, filter, before, limit + 1).await?;
+        let mut rows =
+            self.store.builds(&mut tx, (scope, project), filter, (before, limit + 1)).await?;
         let more = rows.len() > limit as usize;
         rows.truncate(limit as usize);
         let next = rows.last().filter(|_| more).map(|row| row.id.to_string());
@@ -63,9 +77,16 @@ impl Queue {
     }
 
     /// What there is for a revision.
-    pub async fn commit_artifacts(&self, commit: &Revision) -> Result<CommitArtifacts, QueueError> {
+    pub async fn commit_artifacts(
+        &self,
+        scope: &Scope,
+        commit: &Revision,
+    ) -> Result<CommitArtifacts, QueueError> {
         let mut jobs = Vec::new();
         for row in self.store.successful_jobs_of(commit).await? {
+            if !scope.has(row.job.owner.project) {
+                continue;
+            }
             let attempts = self.store.attempts_of(row.job.id).await?;
             let (JobState::Finished(finished), Some(toolchain), Some(artifacts)) = (
                 &row.state,
@@ -102,6 +123,11 @@ impl Queue {
         let now = self.now().await?;
         let online = self.agents_online(now).await?;
         let ids: Vec<BuildId> = rows.iter().map(|row| row.id).collect();
+        let mut names: HashMap<ProjectId, ProjectName> = HashMap::new();
+        if rows.iter().any(|row| row.project.is_some()) {
+            let projects = self.store.projects().await?;
+            names.extend(projects.into_iter().map(|project| (project.id, project.name)));
+        }
         let newest = self.store.newest_attempts_of_builds(tx, &ids).await?;
         let newest: HashMap<JobId, AttemptRow> =
             newest.into_iter().map(|attempt| (attempt.job, attempt)).collect();
@@ -113,7 +139,8 @@ impl Queue {
             .map(|row| {
                 let jobs = jobs.remove(&row.id).unwrap_or_default();
                 let summary = |job: &JobRow| summary(job, newest.get(&job.job.id), (&online, now));
-                build_view(row, &jobs, summary)
+                let project = row.project.and_then(|id| names.get(&id).cloned());
+                build_view((row, project), &jobs, summary)
             })
             .collect()
     }
@@ -223,7 +250,7 @@ fn why_waiting(
 }
 
 fn build_view(
-    row: BuildRow,
+    (row, project): (BuildRow, Option<ProjectName>),
     all: &[JobRow],
     summary: impl Fn(&JobRow) -> JobSummary,
 ) -> Result<Build, QueueError> {
@@ -239,6 +266,7 @@ fn build_view(
     }
     Ok(Build {
         id: row.id,
+        project,
         source: row.source,
         commit: row.commit,
         commit_info: row.commit_info.map(|info| CommitView {

@@ -10,7 +10,10 @@ use super::{
     sql::{Value, composed, sql},
 };
 use crate::{
-    model::{BuildId, CommitInfo, Outcome, QueueName, Recipe, RefName, Revision, Timestamp},
+    model::{
+        BuildId, CommitInfo, Outcome, ProjectId, QueueName, Recipe, RefName, Revision, Scope,
+        Timestamp,
+    },
     protocol::{BuildFilter, BuildSource, BuildState, GitSource, Trigger, UploadSource},
 };
 
@@ -19,6 +22,8 @@ use crate::{
 pub struct NewBuild {
     /// Its id.
     pub id: BuildId,
+    /// The project it belongs to.
+    pub project: Option<ProjectId>,
     /// Who asked for it.
     pub created_by: String,
     /// When.
@@ -44,6 +49,8 @@ pub struct NewBuild {
 pub struct BuildRow {
     /// Its id.
     pub id: BuildId,
+    /// The project it belongs to.
+    pub project: Option<ProjectId>,
     /// Who asked for it.
     pub created_by: String,
     /// When.
@@ -75,6 +82,7 @@ pub struct BuildRow {
 #[derive(FromRow)]
 struct Flat {
     id: String,
+    project_id: Option<String>,
     created_by: String,
     created_at: i64,
     trigger_kind: String,
@@ -115,6 +123,11 @@ impl TryFrom<Flat> for BuildRow {
         };
         Ok(Self {
             id: column("builds", id, id)?,
+            project: flat
+                .project_id
+                .as_deref()
+                .map(|text| column("builds", id, text))
+                .transpose()?,
             created_by: flat.created_by,
             created_at: Timestamp::from_millis(flat.created_at),
             trigger: match flat.trigger_kind.as_str() {
@@ -148,8 +161,8 @@ impl Store {
         };
         sql(
             "INSERT INTO builds (id, created_by, created_at, trigger_kind, source_url, source_ref, \
-             upload_base, commit_id, submission, queue, priority, labels, state) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+             upload_base, commit_id, submission, queue, priority, labels, state, project_id) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         )
         .bind(build.id.to_string())
         .bind(&build.created_by)
@@ -164,6 +177,7 @@ impl Store {
         .bind(i64::from(build.priority))
         .bind(to_json(&build.labels))
         .bind(BuildState::Planning.as_str())
+        .bind(build.project.map(|id| id.to_string()))
         .execute(&mut *tx)
         .await?;
         Ok(())
@@ -192,11 +206,11 @@ impl Store {
     pub async fn builds(
         &self,
         tx: &mut Tx,
+        of: (&Scope, Option<ProjectId>),
         filter: &BuildFilter,
-        before: Option<BuildId>,
-        limit: u32,
+        page: (Option<BuildId>, u32),
     ) -> Result<Vec<BuildRow>, StoreError> {
-        let (text, values) = listing(filter, before, limit);
+        let (text, values) = listing(of, filter, page);
         let rows = composed(text, values).fetch_all::<Flat>(tx).await?;
         rows.into_iter().map(BuildRow::try_from).collect()
     }
@@ -238,33 +252,52 @@ impl Store {
 
 /// The statement of a listing: constant parts, one for each filter that is given.
 pub(super) fn listing(
+    (scope, project): (&Scope, Option<ProjectId>),
     filter: &BuildFilter,
-    before: Option<BuildId>,
-    limit: u32,
+    (before, limit): (Option<BuildId>, u32),
 ) -> (String, Vec<Value>) {
     let mut text = "SELECT * FROM builds WHERE TRUE".to_owned();
     let mut values: Vec<Value> = Vec::new();
-    let mut and = |condition: &str, value: Value| {
-        values.push(value);
-        let place = format!("${}", values.len());
+    let mut and = |condition: &str, given: Vec<Value>| {
         text.push_str(" AND ");
-        text.push_str(&condition.replace('?', &place));
+        let mut given = given.into_iter();
+        for part in condition.split_inclusive('?') {
+            match part.strip_suffix('?').zip(given.next()) {
+                Some((before, value)) => {
+                    values.push(value);
+                    // Writing to a string cannot fail.
+                    let _ = write!(text, "{before}${}", values.len());
+                }
+                None => text.push_str(part),
+            }
+        }
     };
     if let Some(before) = before {
-        and("id < ?", before.to_string().into());
+        and("id < ?", vec![before.to_string().into()]);
+    }
+    if let Some(project) = project {
+        and("project_id = ?", vec![project.to_string().into()]);
+    }
+    if let Scope::Projects(projects) = scope {
+        let ids: Vec<Value> = projects.iter().map(|id| id.to_string().into()).collect();
+        match vec!["?"; ids.len()].join(", ") {
+            // A list of nothing is none in every database.
+            places if places.is_empty() => and("FALSE", ids),
+            places => and(&format!("project_id IN ({places})"), ids),
+        }
     }
     if let Some(commit) = &filter.commit {
-        and("commit_id = ?", commit.as_str().into());
+        and("commit_id = ?", vec![commit.as_str().into()]);
     }
     if let Some(state) = filter.state {
-        and("state = ?", state.as_str().into());
+        and("state = ?", vec![state.as_str().into()]);
     }
     if let Some(outcome) = filter.outcome {
-        and("outcome = ?", outcome.as_str().into());
+        and("outcome = ?", vec![outcome.as_str().into()]);
     }
     if let Some(toolchain) = &filter.toolchain {
         let condition = "EXISTS (SELECT 1 FROM jobs WHERE build_id = builds.id AND toolchain = ?)";
-        and(condition, toolchain.as_str().into());
+        and(condition, vec![toolchain.as_str().into()]);
     }
     values.push(i64::from(limit).into());
     // Writing to a string cannot fail.

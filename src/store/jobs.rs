@@ -12,10 +12,10 @@ use super::{
 use crate::{
     model::{
         AgentId, Attempt, BuildId, CancelReason, Cause, ClaimId, Finished, JobId, JobState, Label,
-        Limits, Outcome, QueueName, Queued, Recipe, Revision, Running, Timestamp, ToolchainName,
-        Verdict,
+        Limits, Outcome, ProjectId, QueueName, Queued, Recipe, Revision, Running, Timestamp,
+        ToolchainName, Verdict,
     },
-    protocol::JobKind,
+    protocol::{BuildSource, JobKind},
 };
 
 /// A job that is to be written.
@@ -25,6 +25,8 @@ pub struct NewJob {
     pub id: JobId,
     /// Its build.
     pub build: BuildId,
+    /// Whose it is, as in its build.
+    pub owner: JobOwner,
     /// What it does.
     pub kind: JobKind,
     /// Its toolchain; a plan has none.
@@ -61,6 +63,29 @@ impl NewJob {
     }
 }
 
+/// Whose a job is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct JobOwner {
+    /// The project of its build.
+    pub project: Option<ProjectId>,
+    /// Who asked for it.
+    pub created_by: String,
+    /// Whose share of the farm it takes: its project's, else its repository's, else its sender's.
+    pub share: String,
+}
+
+impl JobOwner {
+    /// What the jobs of a build have.
+    pub fn of(project: Option<ProjectId>, source: &BuildSource, created_by: &str) -> Self {
+        let share = match (project, source) {
+            (Some(project), _) => project.to_string(),
+            (None, BuildSource::Git(git)) => format!("url:{}", git.url),
+            (None, BuildSource::Upload(_)) => created_by.to_owned(),
+        };
+        Self { project, created_by: created_by.to_owned(), share }
+    }
+}
+
 /// A job as it is stored.
 #[derive(Clone, Debug)]
 pub struct JobRow {
@@ -76,6 +101,9 @@ pub struct JobRow {
 pub(super) struct Flat {
     id: String,
     build_id: String,
+    project_id: Option<String>,
+    created_by: String,
+    share: String,
     kind: String,
     toolchain: Option<String>,
     leg: i64,
@@ -173,6 +201,15 @@ impl TryFrom<Flat> for JobRow {
         let job = NewJob {
             id: column(TABLE, id, id)?,
             build: column(TABLE, id, &flat.build_id)?,
+            owner: JobOwner {
+                project: flat
+                    .project_id
+                    .as_deref()
+                    .map(|text| column(TABLE, id, text))
+                    .transpose()?,
+                created_by: flat.created_by,
+                share: flat.share,
+            },
             kind: match flat.kind.as_str() {
                 "plan" => JobKind::Plan,
                 "leg" => JobKind::Leg,
@@ -263,9 +300,9 @@ impl Store {
     pub async fn insert_job(&self, tx: &mut Tx, job: &NewJob) -> Result<(), StoreError> {
         sql("INSERT INTO jobs (id, build_id, kind, toolchain, variant, leg, recipe, limits, \
              own_recipe, retry_of, retried, queue, priority, created_at, state, attempts, message, \
-             requires, memory_bytes) \
+             requires, memory_bytes, project_id, created_by, share) \
              VALUES ($1, $2, $3, $4, 'default', $5, $6, $7, $8, $9, FALSE, $10, $11, $12, \
-             'queued', 0, '', $13, $14)")
+             'queued', 0, '', $13, $14, $15, $16, $17)")
         .bind(job.id.to_string())
         .bind(job.build.to_string())
         .bind(match job.kind {
@@ -283,6 +320,9 @@ impl Store {
         .bind(job.created_at.as_millis())
         .bind(to_json(&job.requires()))
         .bind(int(job.memory_bytes()))
+        .bind(job.owner.project.map(|id| id.to_string()))
+        .bind(&job.owner.created_by)
+        .bind(&job.owner.share)
         .execute(&mut *tx)
         .await?;
         self.set_job_state(tx, job.id, &JobState::new(job.created_at)).await

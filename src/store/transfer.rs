@@ -10,7 +10,10 @@ use super::{
 };
 
 /// The tables, each after those that its rows refer to.
-const TABLES: [&str; 11] = [
+const TABLES: [&str; 14] = [
+    "projects",
+    "tokens",
+    "audit",
     "builds",
     "jobs",
     "attempts",

@@ -299,6 +299,7 @@ mod tests {
             let now = self.clock.now();
             let build = NewBuild {
                 id: BuildId::new(now),
+                project: None,
                 created_by: LOCAL.as_key(),
                 created_at: now,
                 trigger: Trigger::Manual,

@@ -88,6 +88,7 @@ pub(crate) fn request(key: Option<&str>) -> Submission {
         request,
         source: BuildSource::Git(GitSource { url, reference: None }),
         commit: "0123456789abcdef0123456789abcdef01234567".parse().unwrap(),
+        project: None,
         key: key.map(str::to_owned),
     }
 }

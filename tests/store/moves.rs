@@ -49,7 +49,9 @@ async fn everything_is_there_afterwards_and_goes_on_there() {
     let clock = std::sync::Arc::new(SystemClock);
     let after = crate::database::queue(target.clone(), clock, std::time::Duration::from_secs(30));
     let all = kiln::protocol::BuildFilter::default();
-    let (old, new) = (before.builds(&all).await.unwrap(), after.builds(&all).await.unwrap());
+    let scope = kiln::model::Scope::All;
+    let old = before.builds(&scope, &all).await.unwrap();
+    let new = after.builds(&scope, &all).await.unwrap();
     assert_eq!(
         serde_json::to_value(&new.items).unwrap(),
         serde_json::to_value(&old.items).unwrap()

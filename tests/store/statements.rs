@@ -7,6 +7,8 @@ use std::{fs, path::PathBuf};
 
 use sqlx::{Executor as _, SqlSafeStr as _};
 
+use kiln::model::{ProjectId, Scope, Timestamp};
+
 use crate::database::Place;
 
 /// Text for SQLite and for PostgreSQL, and where it stands.
@@ -121,8 +123,20 @@ async fn every_listing_is_understood_by_both_databases() {
             let filter = serde_json::from_value(filter.into()).unwrap();
             for before in [None, Some("01KB0Q6M3V8W2T5XJ4C9ZR7HND".parse().unwrap())] {
                 let mut tx = place.store.snapshot().await.unwrap();
-                assert!(place.store.builds(&mut tx, &filter, before, 10).await.unwrap().is_empty());
+                for (scope, project) in scopes() {
+                    let of = (&scope, project);
+                    let page = (before, 10);
+                    let found = place.store.builds(&mut tx, of, &filter, page).await.unwrap();
+                    assert!(found.is_empty());
+                }
             }
         }
     }
+}
+
+/// Who may see what, in all the ways that change the statement.
+fn scopes() -> Vec<(Scope, Option<ProjectId>)> {
+    let ids: Vec<ProjectId> = (0..3).map(|at| ProjectId::new(Timestamp::from_millis(at))).collect();
+    let some = |count: usize| Scope::Projects(ids[..count].iter().copied().collect());
+    vec![(Scope::All, None), (Scope::All, Some(ids[0])), (some(0), None), (some(3), Some(ids[1]))]
 }

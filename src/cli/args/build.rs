@@ -8,8 +8,8 @@ use super::{examples, parse};
 use crate::{
     cli::{CliError, commands::Place, complete, quote::command, target::Target},
     model::{
-        ArtifactRules, CommitId, Label, LimitsRequest, PackageName, QueueName, RefName,
-        ToolchainName,
+        ArtifactRules, CommitId, Label, LimitsRequest, PackageName, ProjectName, QueueName,
+        RefName, ToolchainName,
     },
     protocol::{SourceSubmission, StepSubmission, SubmitBuild},
 };
@@ -52,6 +52,16 @@ pub struct BuildArgs {
     /// A pattern of files to keep, such as 'build/*.so'; may be given more than once
     #[arg(long = "artifact", value_name = "PATTERN")]
     pub artifacts: Vec<String>,
+    /// The project that the build belongs to; default: the one of this repository
+    #[arg(long, value_name = "NAME")]
+    pub project: Option<ProjectName>,
+    /// The queue to wait in; `kiln queue list` names them
+    #[arg(long, value_name = "NAME", default_value = "default", hide_default_value = true)]
+    pub queue: QueueName,
+    /// Higher is earlier, -100 to 100
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true,
+        allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(-100..=100))]
+    pub priority: i32,
     /// How long the steps may run, such as 20m
     #[arg(long, value_name = "TIME", value_parser = parse::seconds)]
     pub timeout: Option<u32>,
@@ -140,6 +150,7 @@ impl BuildArgs {
         let env = parse::variables(&self.env)?;
         Ok(SubmitBuild {
             source,
+            project: self.project.clone(),
             toolchains: self.toolchains.clone(),
             packages: self.packages.clone(),
             requires: self.requires.clone(),
@@ -152,8 +163,8 @@ impl BuildArgs {
             },
             env,
             limits: LimitsRequest { wall_seconds: self.timeout, ..LimitsRequest::default() },
-            queue: QueueName::default(),
-            priority: 0,
+            queue: self.queue.clone(),
+            priority: self.priority,
             labels: BTreeMap::new(),
         })
     }

@@ -8,8 +8,8 @@ use crate::cli::CliError;
 
 use super::{
     AgentArgs, AgentsArgs, ArtifactsArgs, BuildArgs, BuildsArgs, CancelArgs, CompletionsArgs,
-    DbArgs, ImagesArgs, InitArgs, LogArgs, ManArgs, RetryArgs, RunArgs, ServeArgs, ShowArgs,
-    ToolchainsArgs,
+    DbArgs, ImagesArgs, InitArgs, LogArgs, ManArgs, ProjectArgs, RetryArgs, RunArgs, ServeArgs,
+    ShowArgs, ToolchainsArgs,
 };
 
 /// Where a server is found unless something else is said: what `kiln serve` listens on.
@@ -112,6 +112,8 @@ pub enum ClientCommand {
     Toolchains(ToolchainsArgs),
     /// List the agents
     Agents(AgentsArgs),
+    /// Name repositories: their builds belong together
+    Project(ProjectArgs),
     /// Print the script that completes kiln's command line in a shell
     Completions(CompletionsArgs),
     /// Print a manual page

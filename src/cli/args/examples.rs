@@ -110,6 +110,12 @@ Examples:
   kiln agents drain builder-3 --wait
   kiln agents resume builder-3";
 
+pub(super) const PROJECT: &str = "\
+Examples:
+  kiln project add zlib https://example.org/zlib.git
+  kiln project list
+  kiln project remove zlib";
+
 pub(super) const DB: &str = "\
 Examples:
   kiln db move --to postgres://kiln@db.example/kiln

@@ -74,6 +74,7 @@ impl RunArgs {
             .ok_or_else(|| CliError::Usage("the command is empty".to_owned()))?;
         let is_kept = !self.artifacts.is_empty() || self.download.is_some();
         Ok(SubmitBuild {
+            project: None,
             source,
             toolchains: vec![toolchain.clone()],
             packages: self.packages.clone(),

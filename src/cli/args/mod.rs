@@ -7,6 +7,7 @@ mod command;
 mod examples;
 mod exec;
 mod parse;
+mod project;
 mod read;
 mod server;
 
@@ -15,6 +16,7 @@ pub(super) use build::{BuildArgs, FollowArgs, RetryArgs, is_remote};
 pub(super) use command::DEFAULT_SERVER;
 pub use command::{Access, Cli, ClientCommand, Command};
 pub(super) use exec::{InitArgs, RunArgs};
+pub(super) use project::{ProjectArgs, ProjectCommand};
 pub(super) use read::{
     ArtifactsArgs, BuildsArgs, CancelArgs, CompletionsArgs, LogArgs, ManArgs, ShowArgs,
     ToolchainsArgs,

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use super::{examples, parse};
 use crate::{
     cli::{complete, target::Target},
-    model::{Outcome, Revision, Stream, ToolchainName},
+    model::{Outcome, ProjectName, Revision, Stream, ToolchainName},
     protocol::{BuildFilter, BuildState, MAX_PAGE, SeverityFilter},
 };
 
@@ -15,6 +15,9 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = examples::BUILDS)]
 pub struct BuildsArgs {
+    /// Only of this project
+    #[arg(long, value_name = "NAME")]
+    pub project: Option<ProjectName>,
     /// Only of this commit, or of this uploaded tree (tree-…)
     #[arg(long)]
     pub commit: Option<Revision>,
@@ -46,6 +49,7 @@ impl BuildsArgs {
     /// What is asked of the server.
     pub(in crate::cli) fn filter(&self) -> BuildFilter {
         BuildFilter {
+            project: self.project.clone(),
             commit: self.commit.clone(),
             state: self.state,
             outcome: self.outcome,

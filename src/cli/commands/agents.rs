@@ -4,6 +4,7 @@ use std::{fs::OpenOptions, io::Write as _, os::unix::fs::OpenOptionsExt as _, ti
 
 use serde_json::Value;
 
+use super::say;
 use crate::{
     cli::{
         CliError, Console,
@@ -115,8 +116,4 @@ async fn enroll(rest: &Rest, args: &EnrollArgs, console: &mut Console) -> Result
          kiln agent --server {server} --token-file FILE"
     ));
     Ok(())
-}
-
-fn say(console: &mut Console, line: &str) -> Result<(), CliError> {
-    Ok(console.print(&format!("{line}\n"))?)
 }

@@ -9,6 +9,7 @@ mod exec;
 mod init;
 mod list;
 mod log;
+mod project;
 mod shell;
 mod show;
 mod source;
@@ -21,8 +22,16 @@ pub(super) use exec::exec;
 pub(super) use init::init;
 pub(super) use list::{builds, toolchains};
 pub(super) use log::log;
+pub(super) use project::project;
 pub(super) use shell::{completions, man};
 pub(super) use show::show;
 #[cfg(test)]
 pub(super) use source::Found;
 pub(super) use source::Place;
+
+use super::{CliError, Console};
+
+/// Prints one line.
+fn say(console: &mut Console, line: &str) -> Result<(), CliError> {
+    Ok(console.print(&format!("{line}\n"))?)
+}

@@ -10,7 +10,7 @@ use crate::{
         text,
     },
     model::{Label, Timestamp},
-    protocol::{AgentView, EnrollmentView, HoldKind, ToolchainView},
+    protocol::{AgentView, EnrollmentView, HoldKind, ProjectView, ToolchainView},
 };
 
 /// The toolchains, each with the compilers that agents have under its name: more than one means
@@ -86,6 +86,24 @@ fn state(item: &AgentView) -> String {
         Some(HoldKind::Draining) if item.jobs.is_empty() => paint(Style::Yellow, "drained"),
         Some(HoldKind::Draining) => paint(Style::Yellow, "draining"),
     }
+}
+
+/// The projects.
+pub(in crate::cli) fn projects(
+    items: &[ProjectView],
+    now: Timestamp,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let mut table = Table::new(&["PROJECT", "REPOSITORY", "MADE", "BY"]);
+    for item in items {
+        table.row(vec![
+            item.name.to_string(),
+            item.url.as_deref().map_or_else(|| "(uploads)".to_owned(), sanitize::text),
+            text::age(item.created_at, now),
+            sanitize::text(&item.created_by),
+        ]);
+    }
+    if items.is_empty() { writeln!(out, "no projects") } else { table.write(out) }
 }
 
 /// The enrollment tokens.

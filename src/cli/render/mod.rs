@@ -14,5 +14,5 @@ pub(super) use build::{build, builds, headline, label, summary};
 pub(super) use by_hand::by_hand;
 pub(super) use diagnostics::diagnostics;
 pub(super) use excerpt::{first_error, has_excerpt};
-pub(super) use farm::{agents, enrollments, toolchains};
+pub(super) use farm::{agents, enrollments, projects, toolchains};
 pub(super) use job::job;
