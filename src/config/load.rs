@@ -73,7 +73,7 @@ pub enum ConfigError {
 
 /// Variables with our prefix that are not settings of a section.
 const OTHERS: &[&str] =
-    &["KILN_SERVER", "KILN_TOKEN_FILE", "KILN_DATA", "KILN_CONFIG", "KILN_IMAGE"];
+    &["KILN_SERVER", "KILN_TOKEN", "KILN_TOKEN_FILE", "KILN_DATA", "KILN_CONFIG", "KILN_IMAGE"];
 
 /// Prefixes of variables that tests, the developer's script and `docker-compose.yml` use; the last
 /// has its own in the same `.env`.

@@ -9,6 +9,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::{
     LogError, Logs,
     seal::{Index, Streams},
+    walk::Reader,
 };
 use crate::{
     artifact::{ByteStream, Key},
@@ -128,7 +129,7 @@ impl LogFile {
         range: Range<u64>,
         out: &mpsc::Sender<std::io::Result<Bytes>>,
     ) -> Result<(), LogError> {
-        let mut frames = self.logs.frames(&self.row, 0, Some(0)).await?;
+        let mut frames = self.logs.frames(&self.row, (0, Some(0)), Reader::Tail).await?;
         let mut at = 0;
         while let Some(frame) = frames.next().await? {
             if at >= range.end || frame.seq >= self.row.log_end.seq {

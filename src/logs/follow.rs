@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     LogError, Logs,
     event::{Item, Progress, Stand, What},
-    tail::{LOOK_AGAIN, Tail},
+    tail::{LOOK_AGAIN, Life, Tail},
     walk::Reader,
 };
 use crate::{
@@ -63,7 +63,8 @@ impl Logs {
             announced: 0,
             progress: None,
             live: tail.subscribe(),
-            tail,
+            life: tail.life(),
+            _tail: tail,
             out,
         };
         let followed = tokio::select! {
@@ -86,7 +87,8 @@ struct Follower<'a> {
     /// How far the job had come when its state was told last.
     progress: Option<Progress>,
     live: broadcast::Receiver<Item>,
-    tail: Arc<Tail>,
+    life: watch::Receiver<Life>,
+    _tail: Arc<Tail>,
     out: mpsc::Sender<Bytes>,
 }
 
@@ -104,7 +106,7 @@ enum Is {
 impl Follower<'_> {
     async fn run(mut self) -> Result<(), Stopped> {
         // What is stored before the tail stands somewhere, it does not send.
-        self.tail.ready().await;
+        let _ = self.life.wait_for(|life| *life != Life::Beginning).await;
         while !self.catch_up().await? && !self.live().await? {}
         Ok(())
     }
@@ -130,7 +132,14 @@ impl Follower<'_> {
     /// that was the end, or else it has to look at the store again.
     async fn live(&mut self) -> Result<bool, Stopped> {
         loop {
-            let item = match self.live.recv().await {
+            let broken = self.life.wait_for(|life| *life == Life::Broken);
+            let received = tokio::select! {
+                biased;
+                item = self.live.recv() => item,
+                // The follower asks again, and finds another tail.
+                _ = broken => return Err(Stopped::Gone),
+            };
+            let item = match received {
                 Ok(item) => item,
                 Err(broadcast::error::RecvError::Lagged(_)) => return Ok(false),
                 Err(broadcast::error::RecvError::Closed) => {

@@ -8,6 +8,7 @@ use std::{collections::VecDeque, ops::Range};
 use super::{
     LogError, Logs,
     seal::{Index, ReadError, TRAILER_BYTES},
+    walk::Reader,
 };
 use crate::{
     artifact::{AttemptKey, Key, ObjectName},
@@ -17,6 +18,9 @@ use crate::{
 
 /// Rows that are read at a time: 1 MiB at the most.
 const ROWS: u32 = 16;
+
+/// Rows that a follower reads at a time: 256 KiB at the most.
+const FEW_ROWS: u32 = 4;
 
 /// Reads the frames of one attempt from a place on.
 #[derive(Debug)]
@@ -29,7 +33,7 @@ pub(super) struct Frames<'a> {
     /// The number of the next frame, once it is known.
     seq: Option<u64>,
     ready: VecDeque<Frame>,
-    rows: u32,
+    reader: Reader,
     sealed: Option<Sealed>,
 }
 
@@ -53,8 +57,8 @@ impl Logs {
     pub(super) async fn frames(
         &self,
         attempt: &AttemptRow,
-        offset: u64,
-        seq: Option<u64>,
+        (offset, seq): (u64, Option<u64>),
+        reader: Reader,
     ) -> Result<Frames<'_>, LogError> {
         let mut frames = Frames {
             logs: self,
@@ -63,7 +67,7 @@ impl Logs {
             offset,
             seq,
             ready: VecDeque::new(),
-            rows: ROWS,
+            reader,
             sealed: None,
         };
         if attempt.log_sealed {
@@ -110,12 +114,6 @@ impl Logs {
 }
 
 impl Frames<'_> {
-    /// The same, but fewer rows at a time.
-    pub(super) fn few_at_a_time(mut self, rows: u32) -> Self {
-        self.rows = rows;
-        self
-    }
-
     /// Whether the next frame has been read already.
     pub(super) fn has_ready(&self) -> bool {
         !self.ready.is_empty()
@@ -140,7 +138,12 @@ impl Frames<'_> {
 
     /// Reads more rows; whether there was something, or the log has been sealed meanwhile.
     async fn next_rows(&mut self) -> Result<bool, LogError> {
-        let store = &self.logs.store;
+        let (store, logs) = (&self.logs.store, self.logs);
+        let place = logs.place_for(self.reader).await;
+        let rows = match self.reader {
+            Reader::Tail => ROWS,
+            Reader::Follower => FEW_ROWS,
+        };
         let first = if self.seq.is_some() {
             self.seq
         } else {
@@ -149,7 +152,7 @@ impl Frames<'_> {
         };
         if let Some(first) = first {
             self.logs.count_read();
-            let rows = store.frames_from(self.job, self.attempt, first, self.rows).await?;
+            let rows = store.frames_from(self.job, self.attempt, first, rows).await?;
             for row in rows {
                 let frame = Frame::decode_all(&row.frame)
                     .ok()
@@ -165,6 +168,7 @@ impl Frames<'_> {
         }
         self.logs.count_read();
         let attempt = store.attempt(self.job, self.attempt).await?;
+        drop(place);
         if attempt.is_some_and(|attempt| attempt.log_sealed) {
             self.open_sealed().await?;
             return Ok(true);
@@ -173,6 +177,7 @@ impl Frames<'_> {
     }
 
     async fn next_member(&mut self) -> Result<bool, LogError> {
+        let _place = self.logs.object_place_for(self.reader).await;
         let Some(sealed) = &mut self.sealed else { return Ok(false) };
         let Some(number) = sealed.members.next() else { return Ok(false) };
         let frames = self.logs.member(&sealed.key, &sealed.index, number).await?;
@@ -185,7 +190,11 @@ impl Frames<'_> {
     }
 
     async fn open_sealed(&mut self) -> Result<(), LogError> {
-        let key = self.logs.log_key(self.job, self.attempt).await?;
+        let logs = self.logs;
+        let place = logs.place_for(self.reader).await;
+        let key = logs.log_key(self.job, self.attempt).await?;
+        drop(place);
+        let _place = logs.object_place_for(self.reader).await;
         let index = self.logs.sealed_index(&key).await?;
         let members = match self.seq {
             Some(seq) => {

@@ -20,7 +20,9 @@ impl Hub {
     /// The tail of a job, which begins with the first who follows it.
     pub(super) fn tail(&self, logs: &Logs, job: JobId, changes: watch::Receiver<u64>) -> Arc<Tail> {
         let mut tails = self.tails.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(tail) = tails.get(&job).and_then(Weak::upgrade) {
+        if let Some(tail) = tails.get(&job).and_then(Weak::upgrade)
+            && !tail.is_broken()
+        {
             return tail;
         }
         // Jobs that nobody follows any more are forgotten whenever somebody follows a new one.

@@ -17,6 +17,10 @@ use crate::{
 /// Followers that read from the store at one time: fewer than a database has connections.
 const READING: usize = 3;
 
+/// Followers that read sealed logs at one time, of which each has a member in memory. Another number
+/// than the one above: a store that hangs holds up those who need it, and nobody else.
+const READING_OBJECTS: usize = 16;
+
 /// The logs of one server.
 #[derive(Clone, Debug)]
 pub struct Logs {
@@ -25,14 +29,22 @@ pub struct Logs {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) hub: hub::Hub,
     pub(super) reading: Arc<Semaphore>,
+    pub(super) reading_objects: Arc<Semaphore>,
     reads: Arc<AtomicU64>,
 }
 
 impl Logs {
     /// Logs over this database and artifact repository.
     pub fn new(store: Store, artifacts: ArtifactStore, clock: Arc<dyn Clock>) -> Self {
-        let (hub, reading) = (hub::Hub::default(), Arc::new(Semaphore::new(READING)));
-        Self { store, artifacts, clock, hub, reading, reads: Arc::default() }
+        Self {
+            store,
+            artifacts,
+            clock,
+            hub: hub::Hub::default(),
+            reading: Arc::new(Semaphore::new(READING)),
+            reading_objects: Arc::new(Semaphore::new(READING_OBJECTS)),
+            reads: Arc::default(),
+        }
     }
 
     /// Another server appended to this job's log.

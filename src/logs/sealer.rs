@@ -12,7 +12,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{LogError, Logs, seal::Sealer};
+use super::{LogError, Logs, seal::Sealer, walk::Reader};
 use crate::{
     artifact::ByteStream,
     store::{AttemptRow, UnsealedLog},
@@ -113,7 +113,7 @@ impl Logs {
         out: &mpsc::Sender<std::io::Result<Bytes>>,
     ) -> Result<(), LogError> {
         let mut sealer = Sealer::new(Vec::new());
-        let mut frames = self.frames(row, 0, Some(0)).await?;
+        let mut frames = self.frames(row, (0, Some(0)), Reader::Tail).await?;
         while let Some(frame) = frames.next().await? {
             sealer.push(&frame).map_err(|error| LogError::Damaged(error.to_string()))?;
             let part = sealer.take_output();

@@ -45,9 +45,20 @@ struct Shared {
     events: broadcast::Sender<Item>,
     /// Where the last event ended; nothing is sent before it is known.
     stand: Mutex<Option<Stand>>,
-    /// Whether it is known.
-    ready: watch::Sender<bool>,
+    /// How far the reader is.
+    life: watch::Sender<Life>,
     woken: Notify,
+}
+
+/// How far the reader of a tail is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Life {
+    /// It does not know yet where it stands.
+    Beginning,
+    /// Every later event is sent.
+    Standing,
+    /// It panicked: nothing is sent any more.
+    Broken,
 }
 
 /// What became of an event that was to be sent.
@@ -62,14 +73,14 @@ enum Sent {
 impl Tail {
     /// Begins to follow a job; `changes` moves when any job changes its state.
     pub(super) fn start(logs: Logs, job: JobId, changes: watch::Receiver<u64>) -> Self {
-        let shared = Arc::new(Shared {
-            events: broadcast::Sender::new(BEHIND),
-            stand: Mutex::new(None),
-            ready: watch::Sender::new(false),
-            woken: Notify::new(),
-        });
+        let shared = Arc::<Shared>::default();
+        let alive = Alive(Arc::clone(&shared));
         let reader = Task { logs, job, shared: Arc::clone(&shared), progress: None };
-        Self { shared, task: tokio::spawn(reader.run(changes)) }
+        let task = tokio::spawn(async move {
+            let _alive = alive;
+            reader.run(changes).await;
+        });
+        Self { shared, task }
     }
 
     /// Events from now on.
@@ -77,9 +88,14 @@ impl Tail {
         self.shared.events.subscribe()
     }
 
-    /// Waits until it stands somewhere: from then on every later event is sent.
-    pub(super) async fn ready(&self) {
-        let _ = self.shared.ready.subscribe().wait_for(|ready| *ready).await;
+    /// How far it is: once it stands somewhere, every later event is sent.
+    pub(super) fn life(&self) -> watch::Receiver<Life> {
+        self.shared.life.subscribe()
+    }
+
+    /// Whether it sends nothing any more, and another has to take its place.
+    pub(super) fn is_broken(&self) -> bool {
+        *self.shared.life.borrow() == Life::Broken
     }
 
     /// There is more than what came through here.
@@ -96,6 +112,17 @@ impl Tail {
 impl Drop for Tail {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            events: broadcast::Sender::new(BEHIND),
+            stand: Mutex::new(None),
+            life: watch::Sender::new(Life::Beginning),
+            woken: Notify::new(),
+        }
     }
 }
 
@@ -134,7 +161,7 @@ impl Shared {
 
     fn begin(&self, at: Stand) {
         *self.stand.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
-        self.ready.send_replace(true);
+        self.life.send_replace(Life::Standing);
     }
 
     /// Sends what has no place of its own, wherever the tail stands.
@@ -161,6 +188,18 @@ struct Task {
     job: JobId,
     shared: Arc<Shared>,
     progress: Option<Progress>,
+}
+
+/// Says so if the reader panics.
+#[derive(Debug)]
+struct Alive(Arc<Shared>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.life.send_replace(Life::Broken);
+        }
+    }
 }
 
 impl Task {
@@ -228,5 +267,26 @@ impl Task {
         }
         self.shared.tell(|stand| Item::end(stand, &row.state));
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_tail_whose_reader_panicked_says_so_and_one_that_was_dropped_does_not() {
+        let shared = Arc::<Shared>::default();
+        for (panics, expected) in [(false, Life::Beginning), (true, Life::Broken)] {
+            let alive = Alive(Arc::clone(&shared));
+            let ended = tokio::spawn(async move {
+                let _alive = alive;
+                assert!(!panics, "as a reader with a mistake would");
+            });
+            assert_eq!(ended.await.is_err(), panics);
+            assert_eq!(*shared.life.borrow(), expected);
+            let tail = Tail { shared: Arc::clone(&shared), task: tokio::spawn(async {}) };
+            assert_eq!((tail.is_broken(), *tail.life().borrow()), (panics, expected));
+        }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use tokio::sync::SemaphorePermit;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{
     LogError, Logs,
@@ -17,9 +17,6 @@ use crate::{
     model::{Frame, FrameKind, JobId},
     store::AttemptRow,
 };
-
-/// Rows that a follower reads at a time: 256 KiB at the most.
-const FEW_ROWS: u32 = 4;
 
 /// Who reads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,13 +54,22 @@ impl Logs {
         Ok(Walk { logs: self, reader, attempts, current, stand, announced, ready })
     }
 
-    /// A place to read: of followers only a few read at one time, or those that come back together
-    /// after a restart would keep everybody else from the database.
+    /// A place to ask the database: of followers only a few do at one time, or those that come back
+    /// together after a restart would keep everybody else from it.
     pub(super) async fn place_for(&self, reader: Reader) -> Option<SemaphorePermit<'_>> {
-        match reader {
-            Reader::Tail => None,
-            Reader::Follower => Some(self.reading.acquire().await.expect("it is never closed")),
-        }
+        place(&self.reading, reader).await
+    }
+
+    /// A place to read a sealed log, from a store that may be slow.
+    pub(super) async fn object_place_for(&self, reader: Reader) -> Option<SemaphorePermit<'_>> {
+        place(&self.reading_objects, reader).await
+    }
+}
+
+async fn place(places: &Semaphore, reader: Reader) -> Option<SemaphorePermit<'_>> {
+    match reader {
+        Reader::Tail => None,
+        Reader::Follower => Some(places.acquire().await.expect("it is never closed")),
     }
 }
 
@@ -104,12 +110,8 @@ impl Walk<'_> {
         let frames = if self.is_at_end(&attempt) {
             None
         } else {
-            let _place = self.logs.place_for(self.reader).await;
-            let frames = self.logs.frames(&attempt, self.stand.offset, self.stand.seq).await?;
-            Some(match self.reader {
-                Reader::Tail => frames,
-                Reader::Follower => frames.few_at_a_time(FEW_ROWS),
-            })
+            let from = (self.stand.offset, self.stand.seq);
+            Some(self.logs.frames(&attempt, from, self.reader).await?)
         };
         self.current = Some((attempt, frames));
         Ok(true)
@@ -124,9 +126,7 @@ impl Walk<'_> {
     async fn read_on(&mut self) -> Result<(), LogError> {
         let Some((attempt, mut frames)) = self.current.take() else { return Ok(()) };
         let frame = match &mut frames {
-            Some(frames) if frames.has_ready() => frames.next().await?,
-            Some(frames) if !self.is_at_end(&attempt) => {
-                let _place = self.logs.place_for(self.reader).await;
+            Some(frames) if frames.has_ready() || !self.is_at_end(&attempt) => {
                 frames.next().await?
             }
             _ => None,
