@@ -47,6 +47,7 @@ impl Bare {
         let log = std::fs::File::create(data.path().join("server.log"))?;
         let mut command = command::command(&program);
         command.args(["serve", "--no-agent", "--listen", &address, "--data"]).arg(data.path());
+        command.env("KILN_SERVER_ANONYMOUS", "admin");
         command.current_dir(data.path()).stdout(Stdio::null()).stderr(log);
         if let Some(url) = database {
             command.env("KILN_DATABASE_URL", url);

@@ -62,6 +62,7 @@ impl Kiln {
             .args(["serve", "--listen", &listen, "--data"])
             .arg(data.path())
             .current_dir(data.path())
+            .env("KILN_SERVER_ANONYMOUS", "admin")
             .env("KILN_SOURCE_SCHEMES", "https,file")
             .env("KILN_SOURCE_PRIVATE", "allow")
             .stdout(Stdio::null())

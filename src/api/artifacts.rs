@@ -53,7 +53,7 @@ fn deep(
 }
 
 /// The manifest of a job's artifacts
-#[utoipa::path(get, path = "/api/v1/jobs/{job}/manifest", tag = "artifacts",
+#[utoipa::path(get, path = "/api/v1/jobs/{job}/manifest", tag = "artifacts", security(("token" = ["read"])),
     params(("job" = JobId, Path)),
     responses((status = 200, body = Object), (status = "4XX", body = ErrorEnvelope)))]
 async fn manifest(
@@ -69,7 +69,7 @@ async fn manifest(
 const SIGNED_FOR: Duration = Duration::from_mins(5);
 
 /// All artifacts of a job, as a .tar.gz
-#[utoipa::path(get, path = "/api/v1/jobs/{job}/artifacts.tar.gz", tag = "artifacts",
+#[utoipa::path(get, path = "/api/v1/jobs/{job}/artifacts.tar.gz", tag = "artifacts", security(("token" = ["read"])),
     params(("job" = JobId, Path),
         ("Range" = Option<String>, Header, description = "One byte range.")),
     responses(
@@ -106,7 +106,7 @@ async fn archive(
 }
 
 /// One artifact of a job
-#[utoipa::path(get, path = "/api/v1/jobs/{job}/artifacts/{path}", tag = "artifacts",
+#[utoipa::path(get, path = "/api/v1/jobs/{job}/artifacts/{path}", tag = "artifacts", security(("token" = ["read"])),
     params(("job" = JobId, Path), ("path" = String, Path, description = "As in the manifest."),
         ("Range" = Option<String>, Header, description = "One byte range.")),
     responses(
@@ -125,7 +125,7 @@ async fn file(
 }
 
 /// What there is for a commit or an uploaded tree
-#[utoipa::path(get, path = "/api/v1/artifacts/{commit}", tag = "artifacts",
+#[utoipa::path(get, path = "/api/v1/artifacts/{commit}", tag = "artifacts", security(("token" = ["read"])),
     params(("commit" = Revision, Path)),
     responses((status = 200, body = CommitArtifacts), (status = "4XX", body = ErrorEnvelope)))]
 async fn commit(
@@ -139,7 +139,7 @@ async fn commit(
 /// One artifact of a commit or an uploaded tree
 ///
 /// From the newest successful job of this toolchain that used the repository's own recipe.
-#[utoipa::path(get, path = "/api/v1/artifacts/{commit}/{toolchain}/{path}", tag = "artifacts",
+#[utoipa::path(get, path = "/api/v1/artifacts/{commit}/{toolchain}/{path}", tag = "artifacts", security(("token" = ["read"])),
     params(("commit" = Revision, Path), ("toolchain" = ToolchainName, Path),
         ("path" = String, Path, description = "As in the manifest.")),
     responses(

@@ -38,7 +38,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 ///
 /// The ref is resolved to a commit at once, so that every job builds the same one; a working tree is
 /// uploaded first. The answer has no jobs yet: the plan finds out which there are.
-#[utoipa::path(post, path = "/api/v1/builds", tag = "builds", request_body = SubmitBuild,
+#[utoipa::path(post, path = "/api/v1/builds", tag = "builds", security(("token" = ["submit"])), request_body = SubmitBuild,
     params(("Idempotency-Key" = Option<String>, Header,
         description = "Sending the same request with the same key again gives the same build.")),
     responses(
@@ -117,7 +117,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
 /// List builds
 ///
 /// The newest first.
-#[utoipa::path(get, path = "/api/v1/builds", tag = "builds", params(BuildFilter),
+#[utoipa::path(get, path = "/api/v1/builds", tag = "builds", security(("token" = ["read"])), params(BuildFilter),
     responses((status = 200, body = Page<Build>), (status = "4XX", body = ErrorEnvelope)))]
 async fn list(
     Reads(scope): Reads,
@@ -128,7 +128,7 @@ async fn list(
 }
 
 /// See a build
-#[utoipa::path(get, path = "/api/v1/builds/{build}", tag = "builds",
+#[utoipa::path(get, path = "/api/v1/builds/{build}", tag = "builds", security(("token" = ["read"])),
     params(("build" = BuildId, Path)),
     responses((status = 200, body = Build), (status = "4XX", body = ErrorEnvelope)))]
 async fn show(
@@ -143,7 +143,7 @@ async fn show(
 /// Cancel a build
 ///
 /// Queued jobs end at once, running ones within seconds. Cancelling twice is not an error.
-#[utoipa::path(post, path = "/api/v1/builds/{build}/cancel", tag = "builds",
+#[utoipa::path(post, path = "/api/v1/builds/{build}/cancel", tag = "builds", security(("token" = ["submit"])),
     params(("build" = BuildId, Path)),
     responses((status = 200, body = Build), (status = "4XX", body = ErrorEnvelope)))]
 async fn cancel(
@@ -159,7 +159,7 @@ async fn cancel(
 /// Run jobs of a build again
 ///
 /// Those of the named toolchains, else all that did not succeed.
-#[utoipa::path(post, path = "/api/v1/builds/{build}/retry", tag = "builds", request_body = Retry,
+#[utoipa::path(post, path = "/api/v1/builds/{build}/retry", tag = "builds", security(("token" = ["submit"])), request_body = Retry,
     params(("build" = BuildId, Path)),
     responses((status = 200, body = Build), (status = "4XX", body = ErrorEnvelope)))]
 async fn retry(

@@ -47,7 +47,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 ///
 /// Every different one once, with how often it was said, its notes, and the way to it. With
 /// `Accept: application/sarif+json` or `?format=sarif` as SARIF 2.1.0.
-#[utoipa::path(get, path = "/api/v1/jobs/{job}/diagnostics", tag = "jobs",
+#[utoipa::path(get, path = "/api/v1/jobs/{job}/diagnostics", tag = "jobs", security(("token" = ["read"])),
     params(("job" = JobId, Path), DiagnosticsQuery),
     responses(
         (status = 200, content(

@@ -9,13 +9,19 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use utoipa::{OpenApi, openapi::OpenApi as Description};
+use utoipa::{
+    Modify, OpenApi,
+    openapi::{
+        OpenApi as Description,
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
+};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
 
 use super::{
     ApiError, AppState, artifacts, builds, diagnostics, enrollments, events, farm, health, job_log,
-    jobs, projects, uploads,
+    jobs, projects, tokens, uploads,
 };
 
 /// Where the description is.
@@ -26,8 +32,26 @@ const POLICY: &str = "default-src 'none'; script-src 'self' 'unsafe-inline'; \
      style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; \
      frame-ancestors 'none'";
 
+/// How tokens come: as every `security` of a route refers to it, with the role that it needs.
+#[derive(Debug)]
+struct Tokens;
+
+impl Modify for Tokens {
+    fn modify(&self, api: &mut Description) {
+        let http = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some(
+                "A token from `kiln token create`; the scope of a route is the role that it needs: \
+                 read, submit or admin.",
+            ))
+            .build();
+        let components = api.components.get_or_insert_with(Default::default);
+        components.add_security_scheme("token", SecurityScheme::Http(http));
+    }
+}
+
 #[derive(Debug, OpenApi)]
-#[openapi(info(
+#[openapi(modifiers(&Tokens), info(
     title = "kiln",
     description = "A self-hosted build farm for C and C++. Errors have one shape everywhere; \
         lists are paged by `limit` and `cursor`; times are RFC 3339 in UTC.",
@@ -46,6 +70,7 @@ pub(super) fn described() -> OpenApiRouter<AppState> {
         .merge(farm::routes())
         .merge(enrollments::routes())
         .merge(projects::routes())
+        .merge(tokens::routes())
         .merge(events::routes())
         .merge(health::routes())
 }

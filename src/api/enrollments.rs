@@ -28,7 +28,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 ///
 /// The token is in the answer and nowhere else. It lets in one agent within an hour, unless more is
 /// said.
-#[utoipa::path(post, path = "/api/v1/enrollments", tag = "farm", request_body = NewEnrollment,
+#[utoipa::path(post, path = "/api/v1/enrollments", tag = "farm", security(("token" = ["admin"])), request_body = NewEnrollment,
     responses((status = 201, body = MadeEnrollment), (status = "4XX", body = ErrorEnvelope)))]
 async fn enroll(
     Administers(principal): Administers,
@@ -62,7 +62,7 @@ fn refusal(new: &NewEnrollment) -> Option<String> {
 /// List enrollment tokens
 ///
 /// What they are and how often they were used, without the tokens.
-#[utoipa::path(get, path = "/api/v1/enrollments", tag = "farm",
+#[utoipa::path(get, path = "/api/v1/enrollments", tag = "farm", security(("token" = ["admin"])),
     responses((status = 200, body = Page<EnrollmentView>), (status = "4XX", body = ErrorEnvelope)))]
 async fn enrollments(
     _: Administers,
@@ -74,7 +74,7 @@ async fn enrollments(
 /// Take an enrollment token back
 ///
 /// Agents that it has let in stay.
-#[utoipa::path(delete, path = "/api/v1/enrollments/{enrollment}", tag = "farm",
+#[utoipa::path(delete, path = "/api/v1/enrollments/{enrollment}", tag = "farm", security(("token" = ["admin"])),
     params(("enrollment" = EnrollmentId, Path)),
     responses((status = 204), (status = "4XX", body = ErrorEnvelope)))]
 async fn revoke(

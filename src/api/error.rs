@@ -2,6 +2,8 @@
 //!
 //! Internal failures are logged here, once, and the client gets a sentence without their inside.
 
+use std::time::Duration;
+
 use axum::{
     Json,
     http::{HeaderValue, StatusCode, header},
@@ -28,12 +30,14 @@ pub struct ApiError {
     body: ErrorBody,
     /// What a range would have to lie in.
     range: Option<String>,
+    /// When to come back.
+    wait: Option<Duration>,
 }
 
 impl ApiError {
     fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
         let body = ErrorBody { code: code.to_owned(), message: message.into(), details: None };
-        Self { status, body, range: None }
+        Self { status, body, range: None, wait: None }
     }
 
     fn with(mut self, details: Value) -> Self {
@@ -83,9 +87,22 @@ impl ApiError {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
     }
 
+    /// Whether nobody we know asked.
+    pub(super) fn is_unauthorized(&self) -> bool {
+        self.status == StatusCode::UNAUTHORIZED
+    }
+
     /// Somebody we know, who may not do this.
     pub(super) fn forbidden(message: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", message)
+    }
+
+    /// Too much at one time; later it will do.
+    pub(super) fn too_many(what: &str, wait: Duration) -> Self {
+        let seconds = wait.as_secs() + 1;
+        let message = format!("{what}; try again in {seconds} s");
+        let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many", message);
+        Self { wait: Some(wait), ..error }
     }
 
     /// The body is larger than it may be.
@@ -116,6 +133,14 @@ impl IntoResponse for ApiError {
         let headers = [(header::CACHE_CONTROL, "no-store")];
         let mut response =
             (self.status, headers, Json(ErrorEnvelope { error: self.body })).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            let how = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, how);
+        }
+        if let Some(wait) = self.wait {
+            let seconds = HeaderValue::from(wait.as_secs() + 1);
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
         if let Some(range) = range {
             response.headers_mut().insert(header::CONTENT_RANGE, range);
         }
@@ -205,7 +230,13 @@ impl From<AuthError> for ApiError {
     fn from(error: AuthError) -> Self {
         let message = error.to_string();
         match error {
-            AuthError::BadToken | AuthError::NoToken => Self::unauthorized(message),
+            AuthError::BadToken
+            | AuthError::NoToken
+            | AuthError::Damaged
+            | AuthError::Expired
+            | AuthError::Revoked => Self::unauthorized(message),
+            AuthError::TokenNamed { .. } => Self::conflict(message),
+            AuthError::NoProject(_) => Self::new(StatusCode::NOT_FOUND, "not_found", message),
             AuthError::Spent(_) => Self::new(StatusCode::FORBIDDEN, "enrollment_spent", message),
             AuthError::Protocol(_) => Self::new(StatusCode::CONFLICT, "agent_protocol", message),
             AuthError::NameTaken(_) => Self::new(StatusCode::CONFLICT, "name_taken", message),

@@ -1,5 +1,7 @@
 //! `/api/v1/events`: state changes as they happen, none left out, none twice.
 
+use std::collections::HashMap;
+
 use axum::{extract::State, http::HeaderMap, response::Response};
 use bytes::Bytes;
 use tokio::sync::{broadcast, mpsc};
@@ -8,10 +10,13 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     ApiError, AppState,
     feed::{BATCH, LOOK_AGAIN, Numbered, numbered},
-    principal::Reads,
+    principal::Follows,
     sse::{WAITING, sse},
 };
-use crate::protocol::{ErrorEnvelope, Event};
+use crate::{
+    model::{BuildId, Scope},
+    protocol::{ErrorEnvelope, Event},
+};
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(events))
@@ -22,14 +27,14 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 /// Server-sent events `build` and `job`. Without `Last-Event-ID` it begins with what happens next;
 /// `resync` means that events were missed for good: read the lists again. A server that stops ends
 /// the stream with `retry`: come back after as many milliseconds, with the last id.
-#[utoipa::path(get, path = "/api/v1/events", tag = "events",
+#[utoipa::path(get, path = "/api/v1/events", tag = "events", security(("token" = ["read"])),
     params(("Last-Event-ID" = Option<u64>, Header, description = "Go on after this event.")),
     responses(
         (status = 200, content_type = "text/event-stream", body = Event),
         (status = "4XX", body = ErrorEnvelope),
     ))]
 async fn events(
-    _: Reads,
+    Follows(scope, open): Follows,
     State(state): State<AppState>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
@@ -56,10 +61,43 @@ async fn events(
         tokio::select! {
             () = stop.cancelled() => {}
             () = gone.closed() => {}
-            () = pump(&state, after, out) => {}
+            () = pump(&state, Sight::new(scope), after, out) => {}
         }
     });
-    Ok(sse(waiting, ended))
+    Ok(sse(waiting, ended, open))
+}
+
+/// What of all events a stream may show.
+struct Sight {
+    scope: Scope,
+    /// Builds that were asked for lately: an event is rarely the only one of its build.
+    known: HashMap<BuildId, bool>,
+}
+
+/// Builds of which a stream remembers whether it may show them.
+const KNOWN: usize = 1_000;
+
+impl Sight {
+    fn new(scope: Scope) -> Self {
+        Self { scope, known: HashMap::new() }
+    }
+
+    async fn has(&mut self, state: &AppState, build: BuildId) -> bool {
+        if self.scope == Scope::All {
+            return true;
+        }
+        if let Some(known) = self.known.get(&build) {
+            return *known;
+        }
+        // What cannot be found out is not shown.
+        let project = state.store.project_of_build(&build.to_string()).await;
+        let has = matches!(project, Ok(Some(project)) if self.scope.has(project));
+        if self.known.len() >= KNOWN {
+            self.known.clear();
+        }
+        self.known.insert(build, has);
+        has
+    }
 }
 
 /// Says that events were missed for good.
@@ -69,19 +107,24 @@ fn resync(newest: u64) -> Bytes {
 
 /// Stored events first, then the reader's while they continue, and back to the store when they do
 /// not: numbers have no holes.
-async fn pump(state: &AppState, mut after: u64, out: mpsc::Sender<Bytes>) {
+async fn pump(state: &AppState, mut sight: Sight, mut after: u64, out: mpsc::Sender<Bytes>) {
     let reader = state.feed.reader(state.queue.changes());
     let mut live = reader.subscribe().await;
     loop {
-        let caught_up = catch_up(state, &mut after, &out).await;
-        if !caught_up || !pass_on(&mut live, &mut after, &out).await {
+        let caught_up = catch_up(state, &mut sight, &mut after, &out).await;
+        if !caught_up || !pass_on(state, &mut live, (&mut sight, &mut after), &out).await {
             return;
         }
     }
 }
 
 /// Sends what is stored after number `after`; whether there is somebody to send to.
-async fn catch_up(state: &AppState, after: &mut u64, out: &mpsc::Sender<Bytes>) -> bool {
+async fn catch_up(
+    state: &AppState,
+    sight: &mut Sight,
+    after: &mut u64,
+    out: &mpsc::Sender<Bytes>,
+) -> bool {
     loop {
         let events = match state.feed.stored(*after).await {
             Ok(events) => events,
@@ -102,7 +145,11 @@ async fn catch_up(state: &AppState, after: &mut u64, out: &mpsc::Sender<Bytes>) 
         }
         for event in events {
             *after = event.id;
-            if out.send(numbered(&event).wire).await.is_err() {
+            let event = numbered(&event);
+            if !sight.has(state, event.build).await {
+                continue;
+            }
+            if out.send(event.wire).await.is_err() {
                 return false;
             }
         }
@@ -114,8 +161,9 @@ async fn catch_up(state: &AppState, after: &mut u64, out: &mpsc::Sender<Bytes>) 
 
 /// Passes on what the reader sends while it continues; whether there is somebody to send to.
 async fn pass_on(
+    state: &AppState,
     live: &mut broadcast::Receiver<Numbered>,
-    after: &mut u64,
+    (sight, after): (&mut Sight, &mut u64),
     out: &mpsc::Sender<Bytes>,
 ) -> bool {
     loop {
@@ -134,7 +182,7 @@ async fn pass_on(
             return true;
         }
         *after = event.id;
-        if out.send(event.wire).await.is_err() {
+        if sight.has(state, event.build).await && out.send(event.wire).await.is_err() {
             return false;
         }
     }

@@ -29,7 +29,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 /// List toolchains
 ///
 /// Every toolchain that can be asked for, and which agents have its image.
-#[utoipa::path(get, path = "/api/v1/toolchains", tag = "farm",
+#[utoipa::path(get, path = "/api/v1/toolchains", tag = "farm", security(("token" = ["read"])),
     responses((status = 200, body = Page<ToolchainView>), (status = "4XX", body = ErrorEnvelope)))]
 async fn toolchains(
     _: Reads,
@@ -54,7 +54,7 @@ async fn toolchains(
 }
 
 /// List agents
-#[utoipa::path(get, path = "/api/v1/agents", tag = "farm",
+#[utoipa::path(get, path = "/api/v1/agents", tag = "farm", security(("token" = ["read"])),
     responses((status = 200, body = Page<AgentView>), (status = "4XX", body = ErrorEnvelope)))]
 async fn agents(
     _: Reads,
@@ -75,7 +75,7 @@ struct Removal {
 /// Remove an agent
 ///
 /// Its token counts no more. Refused while it runs jobs, unless that is forced.
-#[utoipa::path(delete, path = "/api/v1/agents/{agent}", tag = "farm",
+#[utoipa::path(delete, path = "/api/v1/agents/{agent}", tag = "farm", security(("token" = ["admin"])),
     params(("agent" = AgentId, Path), Removal),
     responses((status = 204), (status = "4XX", body = ErrorEnvelope)))]
 async fn remove(
@@ -91,7 +91,7 @@ async fn remove(
 /// Hold an agent
 ///
 /// It takes no more jobs until it is resumed; what it runs goes on.
-#[utoipa::path(post, path = "/api/v1/agents/{agent}/hold", tag = "farm",
+#[utoipa::path(post, path = "/api/v1/agents/{agent}/hold", tag = "farm", security(("token" = ["admin"])),
     params(("agent" = AgentId, Path)), request_body = HoldRequest,
     responses((status = 200, body = AgentView), (status = "4XX", body = ErrorEnvelope)))]
 async fn hold(
@@ -107,7 +107,7 @@ async fn hold(
 /// Drain an agent
 ///
 /// It takes no more jobs and is empty when what it runs has ended.
-#[utoipa::path(post, path = "/api/v1/agents/{agent}/drain", tag = "farm",
+#[utoipa::path(post, path = "/api/v1/agents/{agent}/drain", tag = "farm", security(("token" = ["admin"])),
     params(("agent" = AgentId, Path)), request_body = HoldRequest,
     responses((status = 200, body = AgentView), (status = "4XX", body = ErrorEnvelope)))]
 async fn drain(
@@ -121,7 +121,7 @@ async fn drain(
 }
 
 /// Have an agent take jobs again
-#[utoipa::path(post, path = "/api/v1/agents/{agent}/resume", tag = "farm",
+#[utoipa::path(post, path = "/api/v1/agents/{agent}/resume", tag = "farm", security(("token" = ["admin"])),
     params(("agent" = AgentId, Path)),
     responses((status = 200, body = AgentView), (status = "4XX", body = ErrorEnvelope)))]
 async fn resume(

@@ -2,8 +2,8 @@
 //!
 //! A page in a browser on this machine can send requests to a loopback server. The Host check
 //! stops names that were made to point here (DNS rebinding), the Origin check stops other sites.
-//! Where every request needs a token, which no browser adds by itself, any name will do: such a
-//! server has names that it does not know of.
+//! Where every request needs a token, which no browser adds by itself, any name will do unless the
+//! settings say which: such a server has names that it does not know of.
 
 use axum::{
     extract::{Request, State},
@@ -12,10 +12,19 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{ApiError, AppState};
+use super::{ApiError, AppState, ClientAddress};
 
 /// Refuses what comes from elsewhere, and adds the headers that every answer has.
-pub(super) async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {
+pub(super) async fn guard(
+    State(state): State<AppState>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    // From here on it is the client's, not a proxy's.
+    if let Some(ClientAddress(peer)) = request.extensions().get().copied() {
+        let client = state.bounds.client(peer, request.headers());
+        request.extensions_mut().insert(ClientAddress(client));
+    }
     let mut response = match check(&state, &request) {
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),
@@ -40,11 +49,11 @@ fn check(state: &AppState, request: &Request) -> Result<(), ApiError> {
         Some(authority) => authority.clone(),
         None => host(request.headers())?,
     };
-    if !state.auth.wants_token()
+    if (state.hosts_are_all || !state.auth.wants_token())
         && !state.hosts.iter().any(|host| host.eq_ignore_ascii_case(authority.host()))
     {
         let message = format!(
-            "this server does not answer for the host {:?}; it answers for {}",
+            "this server does not answer for the host {:?}; it answers for {} (server.hosts names more)",
             authority.host(),
             state.hosts.join(", ")
         );

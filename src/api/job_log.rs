@@ -12,7 +12,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     ApiError, AppState,
     extract::{Path, Query},
-    principal::Reads,
+    principal::{Follows, Reads},
     ranged,
     sse::{WAITING, sse},
 };
@@ -29,7 +29,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 ///
 /// The bytes as the build wrote them, with kiln's own lines unless one stream is asked for. A
 /// header `Kiln-Log-Missing` tells how many bytes beyond the bound were not kept.
-#[utoipa::path(get, path = "/api/v1/jobs/{job}/log", tag = "logs",
+#[utoipa::path(get, path = "/api/v1/jobs/{job}/log", tag = "logs", security(("token" = ["read"])),
     params(("job" = JobId, Path), LogQuery,
         ("Range" = Option<String>, Header, description = "One byte range.")),
     responses(
@@ -89,7 +89,7 @@ async fn no_attempt(
 /// an event is `attempt.offset`: going on with `Last-Event-ID` (or `?after=`) neither loses nor
 /// repeats a byte. A server that stops ends the stream with `retry`: come back in the same way after
 /// as many milliseconds.
-#[utoipa::path(get, path = "/api/v1/jobs/{job}/log/stream", tag = "logs",
+#[utoipa::path(get, path = "/api/v1/jobs/{job}/log/stream", tag = "logs", security(("token" = ["read"])),
     params(("job" = JobId, Path), LogQuery,
         ("Last-Event-ID" = Option<String>, Header, description = "Where to go on.")),
     responses(
@@ -97,7 +97,7 @@ async fn no_attempt(
         (status = "4XX", body = ErrorEnvelope),
     ))]
 async fn stream(
-    _: Reads,
+    follows: Follows,
     State(state): State<AppState>,
     Path(job): Path<JobId>,
     Query(query): Query<LogQuery>,
@@ -114,7 +114,7 @@ async fn stream(
     let (logs, changes, stop) = (state.logs.clone(), state.queue.changes(), state.stop.clone());
     let ended = stop.clone();
     tokio::spawn(async move { logs.follow(job, place, changes, out, stop).await });
-    Ok(sse(followed, ended))
+    Ok(sse(followed, ended, follows.1))
 }
 
 fn place(query: &LogQuery, headers: &HeaderMap) -> Result<LogPosition, ApiError> {

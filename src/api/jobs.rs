@@ -18,7 +18,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 }
 
 /// See a job
-#[utoipa::path(get, path = "/api/v1/jobs/{job}", tag = "jobs", params(("job" = JobId, Path)),
+#[utoipa::path(get, path = "/api/v1/jobs/{job}", tag = "jobs", security(("token" = ["read"])), params(("job" = JobId, Path)),
     responses((status = 200, body = Job), (status = "4XX", body = ErrorEnvelope)))]
 async fn show(
     _: Reads,
@@ -31,7 +31,7 @@ async fn show(
 /// Cancel a job
 ///
 /// A queued job ends at once, a running one within seconds. Cancelling twice is not an error.
-#[utoipa::path(post, path = "/api/v1/jobs/{job}/cancel", tag = "jobs",
+#[utoipa::path(post, path = "/api/v1/jobs/{job}/cancel", tag = "jobs", security(("token" = ["submit"])),
     params(("job" = JobId, Path)),
     responses((status = 200, body = Job), (status = "4XX", body = ErrorEnvelope)))]
 async fn cancel(
@@ -46,7 +46,7 @@ async fn cancel(
 /// Run a finished job again
 ///
 /// Answers the new job, which takes the old one's place in its build.
-#[utoipa::path(post, path = "/api/v1/jobs/{job}/retry", tag = "jobs",
+#[utoipa::path(post, path = "/api/v1/jobs/{job}/retry", tag = "jobs", security(("token" = ["submit"])),
     params(("job" = JobId, Path)),
     responses((status = 200, body = Job), (status = "4XX", body = ErrorEnvelope)))]
 async fn retry(

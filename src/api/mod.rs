@@ -5,6 +5,8 @@
 
 mod agents;
 mod artifacts;
+mod audit;
+mod bounds;
 mod builds;
 mod diagnostics;
 mod disposition;
@@ -25,8 +27,11 @@ mod ranged;
 mod router;
 mod sse;
 mod state;
+mod tokens;
 mod uploads;
 
+pub use audit::ClientAddress;
+pub use bounds::Bounds;
 pub use docs::openapi;
 pub use error::ApiError;
 pub use feed::Feed;

@@ -1,12 +1,14 @@
 //! Who asks. Each handler names one of these as its first argument and thereby the permission it
 //! needs; a handler without one would be open to everybody, which a test over all routes refuses.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use axum::{
     extract::{FromRequestParts, RawPathParams},
     http::{header, request::Parts},
 };
 
-use super::{ApiError, AppState};
+use super::{ApiError, AppState, ClientAddress, audit::Actor, bounds::OpenStream};
 use crate::model::{AgentId, Permission, Principal, Scope};
 
 /// The bearer token of a request.
@@ -26,7 +28,8 @@ async fn allowed(
     state: &AppState,
     permission: Permission,
 ) -> Result<Principal, ApiError> {
-    let principal = state.auth.principal(bearer(parts)?).await?;
+    let principal = known(parts, state).await?;
+    Actor::note(parts, &principal);
     if !principal.may(permission) {
         return Err(ApiError::forbidden(match &principal {
             Principal::Agent(_) => "an agent's token only opens the agent API".to_owned(),
@@ -44,6 +47,37 @@ async fn allowed(
         check_place(parts, state, (&scope, permission)).await?;
     }
     Ok(principal)
+}
+
+/// From where the request comes.
+fn address(parts: &Parts) -> IpAddr {
+    let address = parts.extensions.get::<ClientAddress>().map(|address| address.0);
+    address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
+}
+
+/// Who shares a bound: an account, or those without one at an address.
+fn whose(principal: &Principal, address: IpAddr) -> String {
+    match principal {
+        Principal::Anonymous => format!("address:{address}"),
+        known => known.as_key(),
+    }
+}
+
+/// Whose token it is. Each address may send so many that are none, each account so many requests.
+async fn known(parts: &Parts, state: &AppState) -> Result<Principal, ApiError> {
+    let address = address(parts);
+    let principal = match bearer(parts) {
+        Ok(token) => state.auth.principal(token).await.map_err(ApiError::from),
+        Err(error) => Err(error),
+    };
+    match &principal {
+        Err(error) if error.is_unauthorized() => state.bounds.failure(address)?,
+        Ok(who @ (Principal::Account(_) | Principal::Anonymous)) => {
+            state.bounds.request(&whose(who, address))?;
+        }
+        _ => {}
+    }
+    principal
 }
 
 /// Looks at what the path names.
@@ -81,6 +115,32 @@ async fn check_place(
         ));
     }
     Ok(())
+}
+
+/// Anybody who may see anything.
+#[derive(Debug)]
+pub(super) struct Anybody(pub(super) Principal);
+
+impl FromRequestParts<AppState> for Anybody {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        allowed(parts, state, Permission::Read).await.map(Self)
+    }
+}
+
+/// May follow: as `Reads`, with a place for a stream.
+#[derive(Debug)]
+pub(super) struct Follows(pub(super) Scope, pub(super) OpenStream);
+
+impl FromRequestParts<AppState> for Follows {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let principal = allowed(parts, state, Permission::Read).await?;
+        let place = state.bounds.stream(&whose(&principal, address(parts)))?;
+        Ok(Self(principal.scope(), place))
+    }
 }
 
 /// May see builds, logs and artifacts, of these projects.

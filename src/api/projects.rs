@@ -26,7 +26,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 /// Add a project
 ///
 /// From now on, builds of its repository belong to it.
-#[utoipa::path(post, path = "/api/v1/projects", tag = "projects", request_body = NewProject,
+#[utoipa::path(post, path = "/api/v1/projects", tag = "projects", security(("token" = ["admin"])), request_body = NewProject,
     responses((status = 201, body = ProjectView), (status = "4XX", body = ErrorEnvelope)))]
 async fn add(
     Administers(principal): Administers,
@@ -68,7 +68,7 @@ async fn taken(state: &AppState, row: &ProjectRow) -> Result<ApiError, ApiError>
 /// List projects
 ///
 /// By name, those that the token is for.
-#[utoipa::path(get, path = "/api/v1/projects", tag = "projects",
+#[utoipa::path(get, path = "/api/v1/projects", tag = "projects", security(("token" = ["read"])),
     responses((status = 200, body = Page<ProjectView>), (status = "4XX", body = ErrorEnvelope)))]
 async fn list(
     Reads(scope): Reads,
@@ -80,7 +80,7 @@ async fn list(
 }
 
 /// See a project
-#[utoipa::path(get, path = "/api/v1/projects/{project}", tag = "projects",
+#[utoipa::path(get, path = "/api/v1/projects/{project}", tag = "projects", security(("token" = ["read"])),
     params(("project" = ProjectName, Path)),
     responses((status = 200, body = ProjectView), (status = "4XX", body = ErrorEnvelope)))]
 async fn show(
@@ -94,7 +94,7 @@ async fn show(
 /// Remove a project
 ///
 /// Its builds stay and belong to none; its secrets and settings are gone.
-#[utoipa::path(delete, path = "/api/v1/projects/{project}", tag = "projects",
+#[utoipa::path(delete, path = "/api/v1/projects/{project}", tag = "projects", security(("token" = ["admin"])),
     params(("project" = ProjectName, Path)),
     responses((status = 204), (status = "4XX", body = ErrorEnvelope)))]
 async fn remove(

@@ -17,10 +17,14 @@ use tower_http::{
         predicate::{DefaultPredicate, NotForContentType},
     },
     request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
+    timeout::RequestBodyTimeoutLayer,
     trace::TraceLayer,
 };
 
-use super::{ApiError, AppState, agents, docs, extract::MAX_JSON, guard::guard};
+use super::{ApiError, AppState, agents, audit::audit, docs, extract::MAX_JSON, guard::guard};
+
+/// How long a client may stop in the middle of a body.
+const BODY_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The router of a server.
 pub fn router(state: AppState) -> Router {
@@ -39,7 +43,9 @@ pub fn router(state: AppState) -> Router {
             ApiError::no_route(request.uri().path())
         })
         .method_not_allowed_fallback(|| async { ApiError::wrong_method() })
+        .layer(from_fn_with_state(state.clone(), audit))
         .layer(DefaultBodyLimit::max(limit))
+        .layer(RequestBodyTimeoutLayer::new(BODY_PATIENCE))
         .layer(CompressionLayer::new().gzip(true).compress_when(compressed))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(state.clone(), guard))

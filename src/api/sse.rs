@@ -16,6 +16,8 @@ use futures_util::stream;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::bounds::OpenStream;
+
 /// Events that wait for a slow client; what does not fit stays where it is stored.
 pub(super) const WAITING: usize = 16;
 
@@ -30,13 +32,18 @@ struct Events {
     waiting: mpsc::Receiver<Bytes>,
     stop: CancellationToken,
     ended: bool,
+    _place: OpenStream,
 }
 
 /// What `waiting` gives, until its senders are gone. If that is because of `stop`, clients hear
 /// when to come back: as the field that browsers know, in an event of its own for those that look
 /// at events only.
-pub(super) fn sse(waiting: mpsc::Receiver<Bytes>, stop: CancellationToken) -> Response {
-    let events = Events { waiting, stop, ended: false };
+pub(super) fn sse(
+    waiting: mpsc::Receiver<Bytes>,
+    stop: CancellationToken,
+    place: OpenStream,
+) -> Response {
+    let events = Events { waiting, stop, ended: false, _place: place };
     let stream = stream::unfold(events, |mut events| async {
         if events.ended {
             return None;

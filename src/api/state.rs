@@ -5,10 +5,10 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::Feed;
+use super::{Bounds, Feed};
 use crate::{
-    artifact::ArtifactStore, auth::Auth, logs::Logs, protocol::ToolchainView, queue::Queue,
-    source::Sources, store::Store, uploads::Uploads,
+    artifact::ArtifactStore, auth::Auth, logs::Logs, model::Clock, protocol::ToolchainView,
+    queue::Queue, source::Sources, store::Store, uploads::Uploads,
 };
 
 /// What handlers work with; cheap to clone.
@@ -34,6 +34,12 @@ pub struct AppState {
     pub toolchains: Arc<[ToolchainView]>,
     /// The host names this server answers for, without ports.
     pub hosts: Arc<[String]>,
+    /// Whether it answers for no other, also where every request needs a token.
+    pub hosts_are_all: bool,
+    /// How much each may ask for.
+    pub bounds: Bounds,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
     /// Places for requests that ask a remote for its refs: each starts a process.
     pub resolving: Arc<Semaphore>,
     /// Ends streams and long polls when the server stops.

@@ -32,7 +32,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 ///
 /// A tar of the tree, plain or gzipped; paths are relative to the tree's root. The answer's digest
 /// is what a build names as its source. Sending the same tree again keeps it longer.
-#[utoipa::path(post, path = "/api/v1/uploads", tag = "uploads",
+#[utoipa::path(post, path = "/api/v1/uploads", tag = "uploads", security(("token" = ["submit"])),
     request_body(content((Vec<u8> = "application/gzip"), (Vec<u8> = "application/x-tar"))),
     responses(
         (status = 201, body = Upload),
@@ -59,7 +59,7 @@ async fn take(
 /// See an upload
 ///
 /// Whether this tree is there, and until when.
-#[utoipa::path(get, path = "/api/v1/uploads/{digest}", tag = "uploads",
+#[utoipa::path(get, path = "/api/v1/uploads/{digest}", tag = "uploads", security(("token" = ["submit"])),
     params(("digest" = TreeDigest, Path)),
     responses((status = 200, body = Upload), (status = "4XX", body = ErrorEnvelope)))]
 async fn show(
@@ -74,7 +74,7 @@ async fn show(
 /// Keep an upload longer
 ///
 /// Asked before a tree is sent: where this finds it, nothing needs to be sent.
-#[utoipa::path(post, path = "/api/v1/uploads/{digest}/renew", tag = "uploads",
+#[utoipa::path(post, path = "/api/v1/uploads/{digest}/renew", tag = "uploads", security(("token" = ["submit"])),
     params(("digest" = TreeDigest, Path)),
     responses((status = 200, body = Upload), (status = "4XX", body = ErrorEnvelope)))]
 async fn renew(

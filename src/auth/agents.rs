@@ -6,7 +6,8 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::{
-    model::{AgentId, Clock, EnrollmentId, Principal, Timestamp},
+    config::Anonymous,
+    model::{AccountName, AgentId, Clock, EnrollmentId, Principal, ProjectName, Timestamp},
     protocol::{
         AgentStatus, EnrollmentView, MadeEnrollment, NewEnrollment, RegisterAnswer,
         RegisterRequest, unsupported_protocol,
@@ -27,11 +28,36 @@ const MAX_NAME: usize = 128;
 #[derive(Debug, thiserror::Error)]
 pub enum AuthError {
     /// The token is not one of ours.
-    #[error("this token is not valid here")]
+    #[error(
+        "this token is not valid here: it is another server's, or was removed; ask an administrator for one"
+    )]
     BadToken,
+    /// It begins like a token and does not end like one.
+    #[error(
+        "this token is cut off or mistyped: it has {} characters, copy all of them",
+        super::token::LENGTH
+    )]
+    Damaged,
+    /// It counts no more.
+    #[error("this token has expired: ask an administrator for a new one (`kiln token create`)")]
+    Expired,
+    /// It was taken back.
+    #[error("this token was revoked: ask an administrator for a new one (`kiln token create`)")]
+    Revoked,
+    /// A token of this name is there.
+    #[error("{owner} has a token {name} already: revoke that one first, or choose another name")]
+    TokenNamed {
+        /// What it is called.
+        name: AccountName,
+        /// Whose it is.
+        owner: AccountName,
+    },
+    /// A token was to be for a project that is not there.
+    #[error("there is no project {0}")]
+    NoProject(ProjectName),
     /// There is none, and this server wants one.
     #[error(
-        "this server takes only clients with its token: put it into a file and name that with --access-token-file or KILN_TOKEN_FILE"
+        "this needs a token: put it into a file and name that with --access-token-file or KILN_TOKEN_FILE; the administrator's own is the file admin-token in the server's data directory"
     )]
     NoToken,
     /// The enrollment token counts no more.
@@ -61,16 +87,16 @@ pub enum AuthError {
 /// Knows agents by their tokens.
 #[derive(Clone, Debug)]
 pub struct Auth {
-    store: Store,
-    clock: Arc<dyn Clock>,
-    /// Without one, whoever sits at this machine is the administrator.
+    pub(super) store: Store,
+    pub(super) clock: Arc<dyn Clock>,
     admin_hash: Option<[u8; 32]>,
+    anonymous: Anonymous,
 }
 
 impl Auth {
     /// Knows the agents of this database.
     pub fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, admin_hash: None }
+        Self { store, clock, admin_hash: None, anonymous: Anonymous::Nothing }
     }
 
     /// Lets in agents with this token, too, any number of them: the one that is kept in a file. All
@@ -135,26 +161,38 @@ impl Auth {
         Ok(revoked)
     }
 
-    /// The same, where the administrator is who has this token, and nobody else.
+    /// The same, where whoever has this token is the administrator.
     #[must_use]
-    pub fn with_admin(self, token: Option<&str>) -> Self {
-        Self { admin_hash: token.map(digest), ..self }
+    pub fn with_admin(self, token: &str) -> Self {
+        Self { admin_hash: Some(digest(token)), ..self }
+    }
+
+    /// The same, where those without a token may do this.
+    #[must_use]
+    pub fn with_anonymous(self, anonymous: Anonymous) -> Self {
+        Self { anonymous, ..self }
     }
 
     /// Whether everybody needs a token.
     pub fn wants_token(&self) -> bool {
-        self.admin_hash.is_some()
+        self.anonymous == Anonymous::Nothing
     }
 
     /// Who sends this token, or none.
     pub async fn principal(&self, token: Option<&str>) -> Result<Principal, AuthError> {
-        match (token, self.admin_hash) {
-            (None, None) => Ok(Principal::LocalAdministrator),
-            (None, Some(_)) => Err(AuthError::NoToken),
-            (Some(token), Some(admin)) if bool::from(digest(token).ct_eq(&admin)) => {
-                Ok(Principal::LocalAdministrator)
-            }
-            (Some(token), _) => Ok(Principal::Agent(self.agent(token).await?)),
+        let Some(token) = token else {
+            return match self.anonymous {
+                Anonymous::Nothing => Err(AuthError::NoToken),
+                Anonymous::Read => Ok(Principal::Anonymous),
+                Anonymous::Admin => Ok(Principal::LocalAdministrator),
+            };
+        };
+        if self.admin_hash.is_some_and(|admin| digest(token).ct_eq(&admin).into()) {
+            return Ok(Principal::LocalAdministrator);
+        }
+        match self.account(token).await? {
+            Some(account) => Ok(Principal::Account(account)),
+            None => Ok(Principal::Agent(self.agent(token).await?)),
         }
     }
 

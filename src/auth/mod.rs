@@ -5,8 +5,10 @@
 //! nobody can guess. The enrollment token lets an agent make itself known; it lies in the data
 //! directory, readable by its owner only.
 
+mod accounts;
 mod agents;
 mod enrollment;
+mod token;
 
 pub use agents::{Auth, AuthError};
 pub use enrollment::{EnrollmentError, admin_token, enrollment_token, given_secret, kept_secret};

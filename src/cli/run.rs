@@ -42,6 +42,9 @@ async fn dispatch(
         ClientCommand::Toolchains(args) => commands::toolchains(&rest()?, &args, console).await?,
         ClientCommand::Agents(args) => commands::agents(&rest()?, &args, console).await?,
         ClientCommand::Project(args) => commands::project(&rest()?, &args, console).await?,
+        ClientCommand::Token(args) => commands::token(&rest()?, &args, console).await?,
+        ClientCommand::Whoami(args) => commands::whoami(&rest()?, &args, console).await?,
+        ClientCommand::Audit(args) => commands::audit(&rest()?, &args, console).await?,
         ClientCommand::Completions(args) => commands::completions(&args, console)?,
         ClientCommand::Man(args) => commands::man(&args, console)?,
     }

@@ -1,5 +1,6 @@
 //! Typed HTTP clients of kiln's own APIs.
 
+mod accounts;
 mod agent;
 mod agents;
 mod http;

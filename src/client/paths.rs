@@ -5,7 +5,7 @@ use url::form_urlencoded::Serializer;
 
 use crate::{
     model::{AgentId, BuildId, JobId, ProjectName, Revision, ToolchainName, TreeDigest},
-    protocol::{BuildFilter, DiagnosticsQuery, LogQuery},
+    protocol::{AuditFilter, BuildFilter, DiagnosticsQuery, LogQuery},
 };
 
 /// Makes paths of the REST API, relative to the server's address.
@@ -86,6 +86,21 @@ impl Paths {
     /// The agents.
     pub fn agents() -> String {
         "api/v1/agents".to_owned()
+    }
+
+    /// Who asks.
+    pub fn whoami() -> String {
+        "api/v1/whoami".to_owned()
+    }
+
+    /// The tokens.
+    pub fn tokens() -> String {
+        "api/v1/tokens".to_owned()
+    }
+
+    /// The audit log.
+    pub fn audit(filter: &AuditFilter) -> String {
+        with_query("api/v1/audit", filter)
     }
 
     /// The projects.

@@ -1,6 +1,10 @@
 //! The environment as settings: the process's, over that of a `.env` file.
 
-use std::{collections::BTreeMap, io, path::Path};
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+};
 
 /// Variables that settings may come from.
 #[derive(Clone, Debug, Default)]
@@ -19,10 +23,31 @@ impl Environment {
                 variables.insert(name, value);
             }
         }
-        variables.extend(std::env::vars_os().filter_map(|(name, value)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        }));
+        variables.extend(Self::of_process().0);
         Ok(Self(variables))
+    }
+
+    /// The variables of this process alone.
+    pub fn of_process() -> Self {
+        let variables = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        Self(variables.collect())
+    }
+
+    /// Where data is kept: what `KILN_DATA` says, else the system's place for root, the user's for
+    /// others.
+    pub fn data_directory(&self) -> PathBuf {
+        if let Some(folder) = self.get("KILN_DATA") {
+            return PathBuf::from(folder);
+        }
+        if let Some(folder) = self.get("XDG_DATA_HOME") {
+            return PathBuf::from(folder).join("kiln");
+        }
+        match self.get("HOME") {
+            Some("/root") | None => PathBuf::from("/var/lib/kiln"),
+            Some(home) => PathBuf::from(home).join(".local/share/kiln"),
+        }
     }
 
     /// From pairs: for tests.

@@ -23,7 +23,7 @@ pub use limits::LimitSettings;
 pub use load::{ConfigError, Settings};
 pub use packages::{AllowedPackages, PackageSettings};
 pub use sandbox::{SandboxSettings, SeccompProfile};
-pub use server::{LogFormat, ServerSettings};
+pub use server::{Anonymous, LogFormat, ServerSettings};
 pub use source::{PrivateAddresses, Scheme, Schemes, SourceSettings};
 pub use toolchains::ToolchainSettings;
 pub use uploads::UploadSettings;

@@ -2,8 +2,11 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    num::NonZeroU32,
     path::PathBuf,
 };
+
+use ipnet::IpNet;
 
 use serde::Deserialize;
 
@@ -11,11 +14,32 @@ use serde::Deserialize;
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServerSettings {
-    /// Where it listens. Beyond loopback every client and agent needs a token.
+    /// Where it listens.
     pub listen: SocketAddr,
-    /// File with the token that makes its bearer the administrator. Where one is given, clients need
-    /// it on loopback, too; beyond loopback `admin-token` in the data directory is made without it.
+    /// The names by which clients know it, beside the addresses of this machine. With a list, only
+    /// they are answered; without one, every name is where nobody gets anything without a token.
+    pub hosts: Vec<String>,
+    /// The certificate chain and the key, in PEM files, with which it speaks TLS.
+    pub certificate_file: Option<PathBuf>,
+    /// See `certificate_file`.
+    pub key_file: Option<PathBuf>,
+    /// The proxies before it, as addresses or networks: only theirs is believed who says for whom
+    /// they ask (`X-Forwarded-For`).
+    pub trusted_proxies: Vec<IpNet>,
+    /// What those without a token may do.
+    pub anonymous: Anonymous,
+    /// File with the token that makes its bearer the administrator, the same for all servers of an
+    /// installation; if not given, `admin-token` in the data directory, which is made.
     pub admin_token_file: Option<PathBuf>,
+    /// Requests of one account or address in a second, on average; a burst may be ten times that.
+    /// Pages and scripts stay far below it. Agents and the administrator's own token are not counted.
+    pub requests_per_second: NonZeroU32,
+    /// Requests with a token that is none, from one address in a minute.
+    pub failures_per_minute: NonZeroU32,
+    /// Streams of logs and events that one account or address may have open.
+    pub streams_per_account: NonZeroU32,
+    /// How long lines of the audit log are kept, in days.
+    pub audit_days: NonZeroU32,
     /// File with the enrollment token, the same for all servers of an installation; if not given,
     /// `enrollment-token` in the data directory, which is made.
     pub enrollment_token_file: Option<PathBuf>,
@@ -26,6 +50,19 @@ pub struct ServerSettings {
     pub log: String,
     /// How it is logged.
     pub log_format: LogFormat,
+}
+
+/// What those without a token may do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Anonymous {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// See everything: for open projects.
+    Read,
+    /// Everything: for a machine that only one person uses. Only on loopback.
+    Admin,
 }
 
 /// How log lines are written.
@@ -43,11 +80,27 @@ impl Default for ServerSettings {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8000)),
+            hosts: Vec::new(),
+            certificate_file: None,
+            key_file: None,
+            trusted_proxies: Vec::new(),
+            anonymous: Anonymous::default(),
             admin_token_file: None,
+            requests_per_second: at_least_one(500),
+            failures_per_minute: at_least_one(30),
+            streams_per_account: at_least_one(2_000),
+            audit_days: at_least_one(365),
             enrollment_token_file: None,
             lease_seconds: 30,
             log: "info".to_owned(),
             log_format: LogFormat::default(),
         }
+    }
+}
+
+const fn at_least_one(number: u32) -> NonZeroU32 {
+    match NonZeroU32::new(number) {
+        Some(number) => number,
+        None => NonZeroU32::MIN,
     }
 }

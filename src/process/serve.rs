@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{agent, setup};
 use crate::{
     cli::ServeArgs,
+    config::Anonymous,
     model::{Clock, SystemClock},
     server::{self, Server},
     source::Sources,
@@ -26,14 +27,27 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let stop = setup::stop_on_signal()?;
     let listener = server::listen(setup.settings.server.listen).await?;
     let bound = listener.local_addr()?;
-    let (address, port) = (own_address(bound), bound.port());
+    let port = bound.port();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     setup::make_data(&setup.data)?;
     // Each follower has a connection, each connection a descriptor.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let sources = Sources::new(setup.settings.source.clone(), &setup.data)?;
     let server = Server::open(&setup.settings, &setup.data, Arc::clone(&clock), sources).await?;
+    let scheme = if server.speaks_tls() { "https" } else { "http" };
+    let address = own_address(scheme, bound);
     tracing::info!("kiln serves at {address} from {}; API at {address}/docs", setup.data.display());
+    say_access(&setup, bound, server.speaks_tls());
+    // The agent in here comes through a door of its own where the other one wants a name.
+    let inner = if server.speaks_tls() && !args.no_agent {
+        Some(server::listen((Ipv4Addr::LOCALHOST, 0).into()).await?)
+    } else {
+        None
+    };
+    let inner_address = match &inner {
+        Some(listener) => own_address("http", listener.local_addr()?),
+        None => address.clone(),
+    };
     let is_shared = matches!(
         setup.settings.database.resolve(&setup.data),
         Ok(crate::config::Database::Postgres { .. })
@@ -41,14 +55,14 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let enrollment = server.enrollment().to_owned();
     // The agent ends first, so that what it has to say still finds the server.
     let serving = CancellationToken::new();
-    let server = tokio::spawn(server.run(listener, serving.clone()));
+    let server = tokio::spawn(server.run(listener, inner, serving.clone()));
     let agent_stop = stop.child_token();
     let agent = async {
         if args.no_agent {
             agent_stop.cancelled().await;
             return Ok(());
         }
-        setup.settings.agent.server.clone_from(&address);
+        setup.settings.agent.server.clone_from(&inner_address);
         let name =
             setup.settings.agent.name.get_or_insert_with(|| embedded_name(is_shared, port)).clone();
         tracing::info!(agent.name = %name, "starting the embedded agent");
@@ -75,15 +89,40 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Says who may come in, and how.
+fn say_access(setup: &setup::Setup, bound: SocketAddr, speaks_tls: bool) {
+    let server = &setup.settings.server;
+    let token = server.admin_token_file.clone().unwrap_or_else(|| setup.data.join("admin-token"));
+    match server.anonymous {
+        Anonymous::Admin => {
+            tracing::warn!("whoever reaches {bound} on this machine may do everything here");
+        }
+        Anonymous::Read => tracing::info!("everybody may read; the rest needs a token"),
+        Anonymous::Nothing => {}
+    }
+    if server.anonymous != Anonymous::Admin {
+        tracing::info!(
+            "the administrator's token is in {}; `kiln` finds it on this machine",
+            token.display()
+        );
+    }
+    if !speaks_tls && !bound.ip().is_loopback() {
+        tracing::warn!(
+            "tokens come to {bound} in the clear: give server.certificate_file and \
+             server.key_file, or let only a proxy that speaks TLS reach it"
+        );
+    }
+}
+
 /// How the agent inside reaches the server: an address that stands for all of this machine's is none
 /// to connect to.
-fn own_address(listened: SocketAddr) -> String {
+fn own_address(scheme: &str, listened: SocketAddr) -> String {
     let ip = match listened.ip() {
         ip if !ip.is_unspecified() => ip,
         IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
     };
-    format!("http://{}", SocketAddr::new(ip, listened.port()))
+    format!("{scheme}://{}", SocketAddr::new(ip, listened.port()))
 }
 
 /// The name of the agent in this process. Where several servers share a database each has one, also

@@ -25,11 +25,7 @@ pub(super) struct Setup {
 pub(super) fn read(config: Option<&Path>, data: Option<&Path>) -> anyhow::Result<Setup> {
     let here = std::env::current_dir().context("the current directory")?;
     let environment = Environment::read(&here).context("the environment")?;
-    let data = match (data, environment.get("KILN_DATA")) {
-        (Some(data), _) => data.to_owned(),
-        (None, Some(data)) => PathBuf::from(data),
-        (None, None) => default_data(&environment),
-    };
+    let data = data.map_or_else(|| environment.data_directory(), Path::to_owned);
     let data = std::path::absolute(&data).context("the data directory")?;
     let in_data = data.join("kiln.toml");
     let config = config
@@ -47,17 +43,6 @@ pub(super) fn make_data(data: &Path) -> anyhow::Result<()> {
         .mode(0o700)
         .create(data)
         .with_context(|| format!("the data directory {}", data.display()))
-}
-
-/// Where data is kept if nobody says: the system's place for root, the user's for others.
-fn default_data(environment: &Environment) -> PathBuf {
-    if let Some(folder) = environment.get("XDG_DATA_HOME") {
-        return PathBuf::from(folder).join("kiln");
-    }
-    match environment.get("HOME") {
-        Some("/root") | None => PathBuf::from("/var/lib/kiln"),
-        Some(home) => PathBuf::from(home).join(".local/share/kiln"),
-    }
 }
 
 /// Sends log lines to standard error.

@@ -59,4 +59,10 @@ impl EventKind {
             Self::Job { .. } => "job",
         }
     }
+    /// The build that it is about.
+    pub const fn build(&self) -> BuildId {
+        match self {
+            Self::Build { build, .. } | Self::Job { build, .. } => *build,
+        }
+    }
 }

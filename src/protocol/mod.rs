@@ -16,6 +16,7 @@ mod page;
 mod project;
 mod schema;
 mod submit;
+mod token;
 mod toolchain;
 mod upload;
 
@@ -44,5 +45,6 @@ pub use log::{LogEvent, LogQuery, LogStreamEnd};
 pub use page::{DEFAULT_PAGE, MAX_PAGE, Page};
 pub use project::{NewProject, ProjectView};
 pub use submit::{GitSubmission, SourceSubmission, StepSubmission, SubmitBuild};
+pub use token::{AuditEntry, AuditFilter, MadeToken, NewToken, TokenView, WhoView};
 pub use toolchain::{AgentToolchain, ToolchainView};
 pub use upload::{TreeBase, Upload, UploadSubmission};

@@ -10,15 +10,22 @@ use std::{
 };
 
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use super::{ListenError, http, listen, lock::lock, sweep};
+use super::{
+    ListenError, TlsError, forget,
+    http::{self, Door},
+    listen,
+    lock::lock,
+    sweep, tls,
+};
 use crate::{
-    api::{self, AppState, Feed},
+    api::{self, AppState, Bounds, Feed},
     archive::tree::TreeBounds,
     artifact::{ArtifactError, ArtifactStore},
     auth::{Auth, AuthError, EnrollmentError, admin_token, enrollment_token},
-    config::{DatabaseError, Settings},
+    config::{Anonymous, DatabaseError, Settings},
     logs::Logs,
     model::{Clock, LimitError},
     protocol::ToolchainView,
@@ -50,6 +57,14 @@ pub enum ServeError {
     /// It cannot listen.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// It cannot speak TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// Anybody could do anything.
+    #[error(
+        "server.anonymous = \"admin\" is for loopback only, and this server listens on {0}: leave it out, and make tokens with `kiln token create`"
+    )]
+    Open(std::net::SocketAddr),
     /// The enrollment token cannot be used.
     #[error(transparent)]
     Enrollment(#[from] EnrollmentError),
@@ -58,7 +73,7 @@ pub enum ServeError {
     Database(#[from] DatabaseError),
     /// The database cannot be opened.
     #[error(transparent)]
-    Open(#[from] OpenError),
+    Opening(#[from] OpenError),
     /// The enrollment token could not be written.
     #[error(transparent)]
     Auth(#[from] AuthError),
@@ -87,6 +102,8 @@ pub enum ServeError {
 pub struct Server {
     state: AppState,
     clock: Arc<dyn Clock>,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    audit_days: u32,
     enrollment: String,
     _lock: File,
 }
@@ -103,11 +120,11 @@ impl Server {
         let lock = lock(data).map_err(failed)?;
         let server = &settings.server;
         let enrollment = enrollment_token(server.enrollment_token_file.as_deref(), data)?;
-        let is_reached = !server.listen.ip().is_loopback();
-        let admin = match server.admin_token_file.as_deref() {
-            None if !is_reached => None,
-            given => Some(admin_token(given, data)?),
-        };
+        if server.anonymous == Anonymous::Admin && !server.listen.ip().is_loopback() {
+            return Err(ServeError::Open(server.listen));
+        }
+        let admin = admin_token(server.admin_token_file.as_deref(), data)?;
+        let tls = tls::config(server)?;
         let database = settings.database.resolve(data)?;
         let store = Store::open(&database).await?;
         let artifacts = ArtifactStore::open(&settings.artifacts, data).await?;
@@ -139,18 +156,28 @@ impl Server {
             uploads,
             feed: Feed::new(store.clone()),
             logs: Logs::new(store.clone(), artifacts.clone(), Arc::clone(&clock)),
-            auth: Auth::new(store.clone(), Arc::clone(&clock)).with_admin(admin.as_deref()),
+            auth: Auth::new(store.clone(), Arc::clone(&clock))
+                .with_admin(&admin)
+                .with_anonymous(server.anonymous),
             queue,
             artifacts,
             sources,
             toolchains: toolchain_views(&catalogue),
-            hosts: LOOPBACK_HOSTS.map(str::to_owned).into(),
+            hosts: LOOPBACK_HOSTS
+                .iter()
+                .map(|&host| host.to_owned())
+                .chain(server.hosts.iter().cloned())
+                .collect(),
+            hosts_are_all: !server.hosts.is_empty(),
+            bounds: Bounds::new(server),
+            clock: Arc::clone(&clock),
             resolving: Arc::new(Semaphore::new(RESOLVING)),
             stop: CancellationToken::new(),
             store,
         };
         state.auth.admit(&enrollment).await?;
-        Ok(Self { state, clock, enrollment, _lock: lock })
+        let audit_days = server.audit_days.get();
+        Ok(Self { state, clock, tls, audit_days, enrollment, _lock: lock })
     }
 
     /// The token by which agents make themselves known.
@@ -158,13 +185,20 @@ impl Server {
         &self.enrollment
     }
 
-    /// Serves on `listener` until told to stop.
+    /// Whether it speaks TLS on its address.
+    pub fn speaks_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Serves on `listener` until told to stop, and on `inner` for the agent in this process, which
+    /// needs no TLS.
     pub async fn run(
         self,
         listener: TcpListener,
+        inner: Option<TcpListener>,
         stop: CancellationToken,
     ) -> Result<(), ServeError> {
-        let Self { mut state, clock, _lock: lock, .. } = self;
+        let Self { mut state, clock, tls, audit_days, _lock: lock, .. } = self;
         state.stop = stop.clone();
         // The address it listens on is a name of this machine, too.
         let own = match listener.local_addr().map(|address| address.ip()) {
@@ -193,8 +227,17 @@ impl Server {
             sweep::run(kept, clock, token).await;
             Ok(())
         });
+        let (kept, bounds, token) = (state.store.clone(), state.bounds.clone(), stop.clone());
+        let audit_clock = Arc::clone(&state.clock);
+        tasks.spawn(async move {
+            forget::run((kept, bounds), (audit_clock, audit_days), token).await;
+            Ok(())
+        });
         let store = state.store.clone();
         let watch = stop.clone();
+        let doors = std::iter::once(Door { listener, tls: tls.map(TlsAcceptor::from) })
+            .chain(inner.map(|listener| Door { listener, tls: None }))
+            .collect();
         // A server without its upkeep would look alive and let jobs rot: it ends instead.
         let upkeep = async move {
             let mut result = Ok(());
@@ -205,7 +248,7 @@ impl Server {
             }
             result
         };
-        let ((), result) = tokio::join!(http::serve(listener, api::router(state), stop), upkeep);
+        let ((), result) = tokio::join!(http::serve(doors, api::router(state), stop), upkeep);
         store.close().await;
         drop(lock);
         result

@@ -6,6 +6,7 @@
 
 mod agents;
 mod attempts;
+mod audit;
 mod builds;
 mod claims;
 mod db;
@@ -20,6 +21,7 @@ mod lock;
 mod notices;
 mod projects;
 mod sql;
+mod tokens;
 mod transfer;
 mod uploads;
 
@@ -34,5 +36,6 @@ pub use jobs::{JobOwner, JobRow, NewJob};
 pub use lock::Lock;
 pub use notices::{Notice, Notices};
 pub use projects::ProjectRow;
+pub use tokens::TokenRow;
 pub use transfer::{MoveError, Moved};
 pub use uploads::UploadRow;

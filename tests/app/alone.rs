@@ -4,6 +4,7 @@ use std::{os::unix::fs::PermissionsExt as _, sync::Arc};
 
 use kiln::{
     client::Rest,
+    config::Anonymous,
     model::SystemClock,
     server::{ListenError, ServeError, Server, listen},
 };
@@ -52,6 +53,7 @@ async fn where_tokens_are_asked_for_nobody_gets_in_without() {
         Some(path)
     };
     let mut setup = Setup { agents: 0, manual: true, ..Setup::default() };
+    setup.settings.server.anonymous = Anonymous::Nothing;
     setup.settings.server.admin_token_file = secret("admin", ADMIN);
     setup.settings.server.enrollment_token_file = secret("enrollment", ENROLLMENT);
     let mut farm = Farm::with(setup, nothing).await;
@@ -88,20 +90,25 @@ async fn where_tokens_are_asked_for_nobody_gets_in_without() {
     farm.end().await;
 }
 
-/// The first start on an address of all networks makes the token.
+/// The first start makes the administrator's token.
 #[tokio::test]
-async fn a_server_that_others_can_reach_makes_a_token() {
+async fn a_server_makes_a_token_and_never_opens_itself_to_others() {
     let farm = Farm::alone().await;
     // Of its own, because a server that does not run does not tidy up either.
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
     let mut settings = kiln::config::Settings::default();
     settings.server.listen = "0.0.0.0:0".parse().unwrap();
-    let sources = farm.sources(data);
-    let server = Server::open(&settings, data, Arc::new(SystemClock), sources).await.unwrap();
-    drop(server);
+    settings.server.anonymous = Anonymous::Admin;
+    let open = async |settings: &kiln::config::Settings| {
+        Server::open(settings, data, Arc::new(SystemClock), farm.sources(data)).await
+    };
+    let refused = open(&settings).await.unwrap_err();
+    assert!(matches!(refused, ServeError::Open(_)), "{refused}");
+    settings.server.anonymous = Anonymous::Nothing;
+    drop(open(&settings).await.unwrap());
     let mode = std::fs::metadata(data.join("admin-token")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    assert!(!farm.server_data().join("admin-token").exists(), "on loopback nobody needs one");
+    assert!(farm.server_data().join("admin-token").exists(), "on loopback, too");
     farm.end().await;
 }

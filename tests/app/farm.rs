@@ -11,7 +11,7 @@ use std::{
 use kiln::{
     agent::{self, Deps, Machine, UploadCache},
     client::Rest,
-    config::{AgentSettings, PrivateAddresses, Settings, artifacts::ArtifactRoot},
+    config::{AgentSettings, Anonymous, PrivateAddresses, Settings, artifacts::ArtifactRoot},
     model::{BuildId, Clock, JobId, ManualClock, StateName, SystemClock, ToolchainName},
     protocol::{Build, BuildFilter, BuildState, Job, SubmitBuild},
     sandbox::{Scenario, ScriptedSandbox, SessionSpec},
@@ -119,6 +119,8 @@ impl Default for Setup {
         let mut settings = Settings::default();
         settings.source.schemes = "https,file".parse().unwrap();
         settings.source.private = PrivateAddresses::Allow;
+        // Who may what has tests of its own.
+        settings.server.anonymous = Anonymous::Admin;
         settings.toolchains.default = vec![gcc()];
         let shelf = Shelf(vec![gcc(), clang()]);
         Self { settings, agents: 1, workers: 2, shelf, manual: false }
@@ -236,7 +238,7 @@ impl Farm {
         self.address = listener.local_addr().unwrap();
         self.rest = Rest::new(&self.url(), None).unwrap();
         let stop = CancellationToken::new();
-        let running = server.run(listener, stop.clone());
+        let running = server.run(listener, None, stop.clone());
         let task = tokio::spawn(async move { running.await.unwrap() });
         self.serving = Some((stop, task));
     }
@@ -252,7 +254,7 @@ impl Farm {
         let address = listener.local_addr().unwrap();
         let rest = Rest::new(&format!("http://{address}"), None).unwrap();
         let stop = CancellationToken::new();
-        let running = server.run(listener, stop.clone());
+        let running = server.run(listener, None, stop.clone());
         let task = tokio::spawn(async move { running.await.unwrap() });
         Another { rest, address, stop, task }
     }

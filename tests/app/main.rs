@@ -17,6 +17,7 @@ mod raw;
 mod script;
 mod wire;
 
+mod accounts;
 mod agents;
 mod alone;
 mod artifacts;

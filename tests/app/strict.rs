@@ -2,8 +2,10 @@
 //!
 //! The table is the API's own description: a route that is added is tested.
 
-use kiln::model::Verdict;
-use kiln::protocol::NewEnrollment;
+use kiln::{
+    model::{Role, Verdict},
+    protocol::{NewEnrollment, NewProject, NewToken},
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -15,15 +17,15 @@ use crate::{
 };
 
 /// A request of an operation that could be answered.
-struct Route {
-    method: String,
-    path: String,
-    target: String,
-    operation: Value,
+pub(crate) struct Route {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) target: String,
+    pub(crate) operation: Value,
 }
 
 /// A farm with one finished build, and every operation on it.
-async fn routes() -> (Farm, Raw, Vec<Route>) {
+pub(crate) async fn routes() -> (Farm, Raw, Vec<Route>) {
     let farm = Farm::alone().await;
     let agent = Raw::new(&farm, "a").await;
     let (build, leg) = agent.leg(&farm, json!({})).await;
@@ -34,7 +36,20 @@ async fn routes() -> (Farm, Raw, Vec<Route>) {
     let other = Raw::new(&farm, "b").await.id.to_string();
     let enrollment = farm.rest.enroll(&NewEnrollment::default()).await.unwrap();
     let enrollment = enrollment.enrollment.id.to_string();
+    let project = NewProject { name: "x".parse().unwrap(), url: None };
+    farm.rest.add_project(&project).await.unwrap();
+    let token = NewToken {
+        name: "t".parse().unwrap(),
+        owner: None,
+        role: Role::Read,
+        projects: None,
+        expires_in_seconds: None,
+        never_expires: false,
+    };
+    let token = farm.rest.make_token(&token).await.unwrap().made.id.to_string();
     let known = [
+        ("{project}", "x"),
+        ("{token}", &*token),
         ("{digest}", &*digest),
         ("{build}", &*build),
         ("{job}", &*job),
@@ -58,7 +73,7 @@ async fn routes() -> (Farm, Raw, Vec<Route>) {
 }
 
 impl Route {
-    fn ask(&self) -> Ask<'_> {
+    pub(crate) fn ask(&self) -> Ask<'_> {
         let ask = Ask::new(&self.method, self.target.clone());
         if self.has_body() { ask.json(good_body(&self.path)) } else { ask }
     }
@@ -68,7 +83,7 @@ impl Route {
         !self.operation["requestBody"]["content"]["application/json"].is_null()
     }
 
-    fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         ["/healthz", "/readyz"].contains(&&*self.path)
     }
 }
@@ -76,6 +91,8 @@ impl Route {
 fn good_body(path: &str) -> String {
     match path {
         "/api/v1/builds" => good_submission().to_string(),
+        "/api/v1/projects" => json!({"name": "another"}).to_string(),
+        "/api/v1/tokens" => json!({"name": "another", "role": "read"}).to_string(),
         _ => "{}".to_owned(),
     }
 }
@@ -184,6 +201,8 @@ async fn ids_that_are_none_are_refused() {
             ("{digest}", Some(no_digest)),
             ("{agent}", Some(unknown)),
             ("{enrollment}", Some(unknown)),
+            ("{token}", Some(unknown)),
+            ("{project}", Some("nothing-of-this-name")),
             ("{commit}", None),
             ("{toolchain}", None),
         ] {
@@ -194,6 +213,7 @@ async fn ids_that_are_none_are_refused() {
             let target = |value: &str| {
                 let with_it = route.path.replace(name, value);
                 let rest = with_it.replace("{commit}", COMMIT).replace("{path}", "app");
+                let rest = rest.replace("{project}", "x");
                 rest.replace("{toolchain}", "gcc:14")
             };
             for bad in [

@@ -8,6 +8,8 @@ use tokio::{
     net::TcpStream,
 };
 
+use crate::farm::PATIENCE;
+
 /// An answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -136,5 +138,39 @@ impl Answer {
         }
         assert!(json["error"]["message"].as_str().is_some_and(|text| !text.is_empty()), "{json}");
         json["error"]["code"].as_str().unwrap().to_owned()
+    }
+}
+
+/// A stream of events that is read as it comes.
+pub(crate) struct Heard {
+    stream: TcpStream,
+    seen: Vec<u8>,
+}
+
+impl Heard {
+    /// Opens it; the server answers that it is one.
+    pub(crate) async fn open(address: SocketAddr, target: &str, token: &str) -> Self {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let ask = format!(
+            "GET {target} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {token}\r\n\r\n"
+        );
+        stream.write_all(ask.as_bytes()).await.unwrap();
+        let mut heard = Self { stream, seen: Vec::new() };
+        let head = heard.until("\r\n\r\n").await;
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        heard
+    }
+
+    /// Reads until this has come; all that has.
+    pub(crate) async fn until(&mut self, text: &str) -> String {
+        loop {
+            let seen = String::from_utf8_lossy(&self.seen);
+            if seen.contains(text) {
+                return seen.into_owned();
+            }
+            let read = self.stream.read_buf(&mut self.seen);
+            let read = tokio::time::timeout(PATIENCE, read).await.expect("it comes").unwrap();
+            assert!(read > 0, "it ended: {}", String::from_utf8_lossy(&self.seen));
+        }
     }
 }

@@ -89,6 +89,7 @@ impl Farm {
             .env("KILN_ARTIFACTS_PRESIGNED_DOWNLOADS", "true")
             .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
             .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+            .env("KILN_SERVER_ANONYMOUS", "admin")
             .env("KILN_SOURCE_SCHEMES", "file")
             .env("KILN_SOURCE_PRIVATE", "allow")
             .env("KILN_SERVER_LEASE_SECONDS", LEASE_SECONDS.to_string())

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use url::{Host, Url};
 
-use crate::cli::CliError;
+use crate::{cli::CliError, config::Environment};
 
 use super::{
-    AgentArgs, AgentsArgs, ArtifactsArgs, BuildArgs, BuildsArgs, CancelArgs, CompletionsArgs,
-    DbArgs, ImagesArgs, InitArgs, LogArgs, ManArgs, ProjectArgs, RetryArgs, RunArgs, ServeArgs,
-    ShowArgs, ToolchainsArgs,
+    AgentArgs, AgentsArgs, ArtifactsArgs, AuditArgs, BuildArgs, BuildsArgs, CancelArgs,
+    CompletionsArgs, DbArgs, ImagesArgs, InitArgs, LogArgs, ManArgs, ProjectArgs, RetryArgs,
+    RunArgs, ServeArgs, ShowArgs, TokenArgs, ToolchainsArgs, WhoamiArgs,
 };
 
 /// Where a server is found unless something else is said: what `kiln serve` listens on.
@@ -45,7 +46,8 @@ pub struct Access {
         default_value = DEFAULT_SERVER
     )]
     pub server: String,
-    /// A file with the token that the server asks for, where it does
+    /// A file with the token that the server asks for; on the server's own machine the
+    /// administrator's is found by itself. KILN_TOKEN has the token itself
     #[arg(
         long,
         global = true,
@@ -57,14 +59,35 @@ pub struct Access {
 }
 
 impl Access {
-    /// The token in the file, if one is named.
+    /// The token in the file, if one is named; else that in `KILN_TOKEN`; else, of a server on this
+    /// machine, the administrator's, if it can be read.
     pub(in crate::cli) fn token(&self) -> Result<Option<String>, CliError> {
-        let Some(path) = &self.access_token_file else { return Ok(None) };
+        let Some(path) = &self.access_token_file else {
+            let given = std::env::var("KILN_TOKEN").ok().filter(|token| !token.trim().is_empty());
+            return Ok(given.map(|token| token.trim().to_owned()).or_else(|| self.own_token()));
+        };
         let text = std::fs::read_to_string(path).map_err(|problem| CliError::File {
             what: format!("read the token in {}", path.display()),
             problem,
         })?;
         Ok(Some(text.trim().to_owned()))
+    }
+
+    /// The administrator's token of a server that runs here. Only root and the server's user can read
+    /// it, and it is sent to this machine only.
+    fn own_token(&self) -> Option<String> {
+        let url = Url::parse(&self.server).ok()?;
+        let is_here = match url.host()? {
+            Host::Domain(name) => name == "localhost",
+            Host::Ipv4(ip) => ip.is_loopback(),
+            Host::Ipv6(ip) => ip.is_loopback(),
+        };
+        if !is_here {
+            return None;
+        }
+        let path = Environment::of_process().data_directory().join("admin-token");
+        let text = std::fs::read_to_string(path).ok()?;
+        Some(text.trim().to_owned())
     }
 }
 
@@ -114,6 +137,12 @@ pub enum ClientCommand {
     Agents(AgentsArgs),
     /// Name repositories: their builds belong together
     Project(ProjectArgs),
+    /// Make, list and take back tokens of people and programs
+    Token(TokenArgs),
+    /// Say who the server takes you for, and what you may do
+    Whoami(WhoamiArgs),
+    /// Read who changed what
+    Audit(AuditArgs),
     /// Print the script that completes kiln's command line in a shell
     Completions(CompletionsArgs),
     /// Print a manual page

@@ -110,6 +110,24 @@ Examples:
   kiln agents drain builder-3 --wait
   kiln agents resume builder-3";
 
+pub(super) const TOKEN: &str = "\
+Examples:
+  kiln token create laptop --owner alice --role submit
+  kiln token create dashboard --role read --project zlib --expires 365d
+  kiln token create ci --role submit --token-file ./ci-token
+  kiln token list
+  kiln token revoke alice/laptop";
+
+pub(super) const WHOAMI: &str = "\
+Examples:
+  kiln whoami
+  KILN_TOKEN_FILE=./ci-token kiln whoami --json";
+
+pub(super) const AUDIT: &str = "\
+Examples:
+  kiln audit
+  kiln audit --actor user:alice --limit 10";
+
 pub(super) const PROJECT: &str = "\
 Examples:
   kiln project add zlib https://example.org/zlib.git

@@ -10,6 +10,7 @@ mod parse;
 mod project;
 mod read;
 mod server;
+mod token;
 
 pub(super) use agents::{AgentsArgs, AgentsCommand, EnrollArgs};
 pub(super) use build::{BuildArgs, FollowArgs, RetryArgs, is_remote};
@@ -22,3 +23,4 @@ pub(super) use read::{
     ToolchainsArgs,
 };
 pub use server::{AgentArgs, DbArgs, DbCommand, ImagesArgs, ImagesCommand, ServeArgs};
+pub(super) use token::{AuditArgs, TokenArgs, TokenCommand, TokenCreateArgs, WhoamiArgs};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     cli::CliError,
-    model::{Outcome, Stream},
+    model::{Outcome, Role, Stream},
     protocol::{BuildState, SeverityFilter},
 };
 
@@ -39,6 +39,27 @@ pub(super) fn seconds(text: &str) -> Result<u32, String> {
     seconds
         .filter(|seconds| *seconds > 0)
         .ok_or_else(|| "write a time such as 90s, 20m or 1h".to_owned())
+}
+
+/// The same, and `30d`.
+pub(super) fn days_or_seconds(text: &str) -> Result<u64, String> {
+    let Some(days) = text.strip_suffix('d') else {
+        return seconds(text).map(u64::from).map_err(|_| "write a time such as 24h or 30d".into());
+    };
+    let days = days.parse::<u32>().ok().filter(|days| *days > 0);
+    days.map(|days| u64::from(days) * 24 * 3600)
+        .ok_or_else(|| "write a time such as 24h or 30d".to_owned())
+}
+
+/// A role.
+pub(super) fn role(text: &str) -> Result<Role, String> {
+    Role::from_name(text).ok_or_else(|| {
+        let all = Role::ALL.map(Role::as_str).join(", ");
+        match text {
+            "agent" => format!("roles are {all}; agents are let in by `kiln agents enroll`"),
+            _ => format!("roles are {all}"),
+        }
+    })
 }
 
 /// Which diagnostics.

@@ -1,10 +1,10 @@
 //! `kiln agents …`: listing, holding, draining, enrolling.
 
-use std::{fs::OpenOptions, io::Write as _, os::unix::fs::OpenOptionsExt as _, time::Duration};
+use std::time::Duration;
 
 use serde_json::Value;
 
-use super::say;
+use super::{hand_over, say};
 use crate::{
     cli::{
         CliError, Console,
@@ -98,19 +98,7 @@ async fn enroll(rest: &Rest, args: &EnrollArgs, console: &mut Console) -> Result
     let made = rest.enroll(&new).await?;
     let server = rest.http().base();
     let server = server.as_str().trim_end_matches('/');
-    match &args.token_file {
-        Some(path) => {
-            let written = OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(path)
-                .and_then(|mut file| file.write_all(made.token.as_bytes()));
-            written.map_err(|error| CliError::Usage(format!("{}: {error}", path.display())))?;
-            say(console, &format!("The token is in {}; bring it to the machine.", path.display()))?;
-        }
-        None => say(console, &made.token)?,
-    }
+    hand_over(&made.token, args.token_file.as_deref(), console)?;
     console.note(&format!(
         "On the other machine, with the token in a file that only its user can read:\n  \
          kiln agent --server {server} --token-file FILE"

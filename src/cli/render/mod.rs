@@ -1,5 +1,6 @@
 //! What answers look like on a terminal or in a pipe: each function writes one of them.
 
+mod accounts;
 mod artifacts;
 mod build;
 mod by_hand;
@@ -9,6 +10,7 @@ mod excerpt;
 mod farm;
 mod job;
 
+pub(super) use accounts::{audit, tokens};
 pub(super) use artifacts::{commit_artifacts, kept};
 pub(super) use build::{build, builds, headline, label, summary};
 pub(super) use by_hand::by_hand;
