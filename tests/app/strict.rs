@@ -36,7 +36,7 @@ pub(crate) async fn routes() -> (Farm, Raw, Vec<Route>) {
     let other = Raw::new(&farm, "b").await.id.to_string();
     let enrollment = farm.rest.enroll(&NewEnrollment::default()).await.unwrap();
     let enrollment = enrollment.enrollment.id.to_string();
-    let project = NewProject { name: "x".parse().unwrap(), url: None };
+    let project = NewProject { name: "known".parse().unwrap(), url: None };
     farm.rest.add_project(&project).await.unwrap();
     let token = NewToken {
         name: "t".parse().unwrap(),
@@ -48,7 +48,7 @@ pub(crate) async fn routes() -> (Farm, Raw, Vec<Route>) {
     };
     let token = farm.rest.make_token(&token).await.unwrap().made.id.to_string();
     let known = [
-        ("{project}", "x"),
+        ("{project}", "known"),
         ("{token}", &*token),
         ("{digest}", &*digest),
         ("{build}", &*build),
@@ -213,7 +213,7 @@ async fn ids_that_are_none_are_refused() {
             let target = |value: &str| {
                 let with_it = route.path.replace(name, value);
                 let rest = with_it.replace("{commit}", COMMIT).replace("{path}", "app");
-                let rest = rest.replace("{project}", "x");
+                let rest = rest.replace("{project}", "known");
                 rest.replace("{toolchain}", "gcc:14")
             };
             for bad in [
@@ -296,7 +296,7 @@ async fn bodies_that_are_wrong_are_refused() {
         let ask = Ask { body: good_body(&route.path).into(), ..bare() };
         check(&farm, &ask, 400, "bad_request").await;
     }
-    assert_eq!(checked, 5);
+    assert!(checked >= 5, "{checked}");
     farm.end().await;
 }
 
@@ -340,7 +340,7 @@ async fn unknown_query_fields_are_refused_where_there_is_a_query() {
             }
         }
     }
-    assert_eq!(checked, 5);
+    assert!(checked >= 5, "{checked}");
     farm.end().await;
 }
 
@@ -364,10 +364,12 @@ async fn methods_and_paths_that_there_are_not_are_refused() {
             }
         }
         let below = Ask::new(&route.method, format!("{}/nothing", route.target));
-        let is_id = ["agents", "artifacts/{commit}", "builds", "enrollments", "uploads"]
-            .map(|it| format!("/api/v1/{it}"))
-            .contains(&route.path);
-        if !route.path.contains("{path}") && !is_id {
+        // Below a list are its things by id or by name.
+        let is_list = routes.iter().any(|other| {
+            let below = other.path.strip_prefix(&*route.path);
+            below.is_some_and(|rest| rest.starts_with("/{") && !rest[1..].contains('/'))
+        });
+        if !route.path.contains("{path}") && !is_list {
             check(&farm, &below, 404, "not_found").await;
         }
     }
