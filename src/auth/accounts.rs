@@ -7,7 +7,7 @@ use super::{
     token::{self, Presented},
 };
 use crate::{
-    model::{Account, AccountName, Principal, ProjectId, Role, Scope, Timestamp, TokenId},
+    model::{Account, Principal, ProjectId, Role, Scope, Timestamp, TokenId},
     protocol::{MadeToken, NewToken, TokenView},
     store::TokenRow,
 };

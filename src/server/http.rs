@@ -32,10 +32,14 @@ const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 const CONNECTIONS: usize = 16_384;
 
 /// How long a client may take to read what is sent to it: one that stands still for so long is gone.
-const WRITE_PATIENCE: Duration = Duration::from_secs(60);
+const WRITE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The largest head of a request.
 const HEAD_BYTES: usize = 64 * 1024;
+
+/// Requests that one connection of the second version may have at one time, and their heads.
+const STREAMS: u32 = 256;
+const HEAD_SIZE: u32 = 64 * 1024;
 
 /// How long requests that run may go on after the server was told to stop.
 const GRACE: Duration = Duration::from_secs(5);
@@ -71,14 +75,7 @@ pub(super) struct Door {
 
 /// Serves until told to stop, then lets requests that run end within a grace.
 pub(super) async fn serve(doors: Vec<Door>, router: Router, stop: CancellationToken) {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_DEADLINE)
-        .max_buf_size(HEAD_BYTES);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(20));
-    let builder = Arc::new(builder);
+    let (one, two) = (Arc::new(builder().http1_only()), Arc::new(builder().http2_only()));
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let graceful = GracefulShutdown::new();
     let hard = CancellationToken::new();
@@ -107,20 +104,22 @@ pub(super) async fn serve(doors: Vec<Door>, router: Router, stop: CancellationTo
         // Cheap: the routes are shared.
         let service = Extension(ClientAddress(peer)).layer(router.clone());
         let service = TowerToHyperService::new(service);
-        let (builder, watcher, hard) = (Arc::clone(&builder), graceful.watcher(), hard.clone());
+        let (one, two) = (Arc::clone(&one), Arc::clone(&two));
+        let (watcher, hard) = (graceful.watcher(), hard.clone());
         tokio::spawn(async move {
             let connection = async {
                 match tls {
                     None => {
                         let stream = TokioIo::new(stream);
-                        let connection = builder.serve_connection(stream, service).into_owned();
-                        watcher.watch(connection).await
+                        watcher.watch(one.serve_connection(stream, service).into_owned()).await
                     }
                     Some(tls) => {
                         let stream = tokio::time::timeout(HEAD_DEADLINE, tls.accept(stream));
-                        let stream = TokioIo::new(stream.await??);
-                        let connection = builder.serve_connection(stream, service).into_owned();
-                        watcher.watch(connection).await
+                        let stream = stream.await??;
+                        let is_two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                        let (builder, stream) =
+                            (if is_two { two } else { one }, TokioIo::new(stream));
+                        watcher.watch(builder.serve_connection(stream, service).into_owned()).await
                     }
                 }
             };
@@ -138,6 +137,25 @@ pub(super) async fn serve(doors: Vec<Door>, router: Router, stop: CancellationTo
     if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
         tracing::warn!("requests were still running after {} s; they are cut off", GRACE.as_secs());
     }
+}
+
+/// How connections are spoken with. Which version of HTTP it is, the handshake of TLS says, and
+/// without TLS it is the first: a connection that would be asked for its first bytes could keep
+/// them for as long as it likes.
+fn builder() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_DEADLINE)
+        .max_buf_size(HEAD_BYTES);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Duration::from_secs(20))
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(HEAD_SIZE);
+    builder
 }
 
 /// The next connection, through whichever door.

@@ -26,6 +26,7 @@ mod claims;
 mod cli;
 mod diagnostics;
 mod docs;
+mod doors;
 mod fence;
 mod flow;
 mod follow;

@@ -21,6 +21,8 @@ mod script;
 #[path = "../app/wire.rs"]
 mod wire;
 
+#[path = "../app/accounts.rs"]
+mod accounts;
 #[path = "../app/agents.rs"]
 mod agents;
 #[path = "../app/alone.rs"]
