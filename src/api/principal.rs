@@ -66,12 +66,15 @@ fn whose(principal: &Principal, address: IpAddr) -> String {
 /// Whose token it is. Each address may send so many that are none, each account so many requests.
 async fn known(parts: &Parts, state: &AppState) -> Result<Principal, ApiError> {
     let address = address(parts);
-    let principal = match bearer(parts) {
+    let sent = bearer(parts);
+    // Who sends none has not tried any.
+    let is_try = !matches!(sent, Ok(None));
+    let principal = match sent {
         Ok(token) => state.auth.principal(token).await.map_err(ApiError::from),
         Err(error) => Err(error),
     };
     match &principal {
-        Err(error) if error.is_unauthorized() => state.bounds.failure(address)?,
+        Err(error) if is_try && error.is_unauthorized() => state.bounds.failure(address)?,
         Ok(who @ (Principal::Account(_) | Principal::Anonymous)) => {
             state.bounds.request(&whose(who, address))?;
         }

@@ -276,6 +276,20 @@ impl Farm {
         self.start_server().await;
     }
 
+    /// Starts the server again with other settings.
+    pub(crate) async fn change_settings(&mut self, change: impl FnOnce(&mut Settings)) {
+        self.stop_server().await;
+        change(&mut self.settings);
+        self.start_server().await;
+    }
+
+    /// Ends every build that has not.
+    pub(crate) async fn cancel_all(&self) {
+        for build in self.unfinished().await {
+            self.rest.cancel_build(build.id).await.unwrap();
+        }
+    }
+
     /// The same data, the same port.
     pub(crate) async fn restart_server(&mut self) {
         self.stop_server().await;

@@ -30,6 +30,7 @@ mod doors;
 mod fence;
 mod flow;
 mod follow;
+mod fuzz;
 mod lists;
 mod logs;
 mod recipe;

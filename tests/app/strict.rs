@@ -26,6 +26,22 @@ pub(crate) struct Route {
 
 /// A farm with one finished build, and every operation on it.
 pub(crate) async fn routes() -> (Farm, Raw, Vec<Route>) {
+    let (farm, agent, known) = things().await;
+    let mut routes = Vec::new();
+    for (method, path, operation) in operations(&description(&farm).await) {
+        let mut target = path.clone();
+        for (name, value) in &known {
+            target = target.replace(name, value);
+        }
+        assert!(!target.contains('{'), "{path} has a parameter that this test does not know");
+        routes.push(Route { method, path, target, operation });
+    }
+    assert!(routes.len() >= 20);
+    (farm, agent, routes)
+}
+
+/// A farm with one of each thing, and what parameters of paths can be.
+pub(crate) async fn things() -> (Farm, Raw, Vec<(&'static str, String)>) {
     let farm = Farm::alone().await;
     let agent = Raw::new(&farm, "a").await;
     let (build, leg) = agent.leg(&farm, json!({})).await;
@@ -47,29 +63,19 @@ pub(crate) async fn routes() -> (Farm, Raw, Vec<Route>) {
         never_expires: false,
     };
     let token = farm.rest.make_token(&token).await.unwrap().made.id.to_string();
-    let known = [
-        ("{project}", "known"),
-        ("{token}", &*token),
-        ("{digest}", &*digest),
-        ("{build}", &*build),
-        ("{job}", &*job),
-        ("{commit}", COMMIT),
-        ("{toolchain}", "gcc:14"),
-        ("{agent}", &*other),
-        ("{enrollment}", &*enrollment),
-        ("{path}", "app"),
+    let known = vec![
+        ("{project}", "known".to_owned()),
+        ("{token}", token),
+        ("{digest}", digest),
+        ("{build}", build),
+        ("{job}", job),
+        ("{commit}", COMMIT.to_owned()),
+        ("{toolchain}", "gcc:14".to_owned()),
+        ("{agent}", other),
+        ("{enrollment}", enrollment),
+        ("{path}", "app".to_owned()),
     ];
-    let mut routes = Vec::new();
-    for (method, path, operation) in operations(&description(&farm).await) {
-        let mut target = path.clone();
-        for (name, value) in known {
-            target = target.replace(name, value);
-        }
-        assert!(!target.contains('{'), "{path} has a parameter that this test does not know");
-        routes.push(Route { method, path, target, operation });
-    }
-    assert!(routes.len() >= 20);
-    (farm, agent, routes)
+    (farm, agent, known)
 }
 
 impl Route {
