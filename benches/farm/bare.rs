@@ -48,6 +48,9 @@ impl Bare {
         let mut command = command::command(&program);
         command.args(["serve", "--no-agent", "--listen", &address, "--data"]).arg(data.path());
         command.env("KILN_SERVER_ANONYMOUS", "admin");
+        // What is measured is what it can do, not what it allows.
+        command.env("KILN_SERVER_REQUESTS_PER_SECOND", "1000000");
+        command.env("KILN_SERVER_STREAMS_PER_ACCOUNT", "10000");
         command.current_dir(data.path()).stdout(Stdio::null()).stderr(log);
         if let Some(url) = database {
             command.env("KILN_DATABASE_URL", url);
@@ -69,6 +72,12 @@ impl Bare {
     /// The file of its database, if it has one of its own.
     pub(crate) fn database(&self) -> PathBuf {
         self.data.path().join("kiln.db")
+    }
+
+    /// The administrator's token.
+    pub(crate) fn admin_token(&self) -> anyhow::Result<String> {
+        let token = std::fs::read_to_string(self.data.path().join("admin-token"))?;
+        Ok(token.trim().to_owned())
     }
 
     /// Registers an agent.

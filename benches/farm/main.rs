@@ -22,6 +22,7 @@ mod planning;
 mod postgres;
 mod report;
 mod repository;
+mod requests;
 mod samples;
 mod server;
 mod throughput;
@@ -34,7 +35,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{hand::Hand, report::Report, server::Kiln};
 
-const PARTS: [&str; 11] = [
+const PARTS: [&str; 12] = [
     "latency",
     "throughput",
     "upload",
@@ -46,10 +47,12 @@ const PARTS: [&str; 11] = [
     "million",
     "claims",
     "gigabyte",
+    "requests",
 ];
 
 /// Parts that need no container engine.
-const WITHOUT_ENGINE: [&str; 5] = ["planning", "followers", "million", "claims", "gigabyte"];
+const WITHOUT_ENGINE: [&str; 6] =
+    ["planning", "followers", "million", "claims", "gigabyte", "requests"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -86,6 +89,9 @@ async fn measure(report: &mut Report) -> anyhow::Result<()> {
     }
     if wants("followers") {
         followers::measure(report).await.context("the followers of a log")?;
+    }
+    if wants("requests") {
+        requests::measure(report).await.context("requests with a token")?;
     }
     if wants("gigabyte") {
         gigabyte::measure(report).await.context("an artifact of 1 GiB")?;
