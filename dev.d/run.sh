@@ -87,8 +87,7 @@ build_sample() {
     say "Fetching the source of a real C project: $SAMPLE"
     version=$(tests/projects/fetch.sh "$SAMPLE" "$repository")
     commit=$(git --git-dir="$repository" rev-parse main)
-    # The client finds the administrator's token in the data directory.
-    export KILN_SERVER=http://$listen KILN_DATA=${KILN_DATA:-$state/data}
+    export KILN_SERVER=http://$listen
     say "kiln build file://$repository -t $SAMPLE_TOOLCHAINS --follow   ($SAMPLE $version)"
     # Waited for, not run in front: bash acts on a signal at once only while it waits.
     "$(target_dir)/$profile/kiln" build "file://$repository" -t "$SAMPLE_TOOLCHAINS" --follow &
@@ -98,7 +97,7 @@ build_sample() {
     if ((code == 0)); then
         say "kiln artifacts $commit"
         kiln artifacts "$commit" || code=$?
-        note "download them: KILN_SERVER=$KILN_SERVER KILN_DATA=$KILN_DATA $(target_dir)/$profile/kiln artifacts $commit --download DIR"
+        note "download them: KILN_SERVER=$KILN_SERVER $(target_dir)/$profile/kiln artifacts $commit --download DIR"
         note "stored under:  ${KILN_DATA:-$state/data}"
     else
         note "the build ended with exit code $code; the server's log: $state/server.log"

@@ -47,7 +47,7 @@ impl Bare {
         let log = std::fs::File::create(data.path().join("server.log"))?;
         let mut command = command::command(&program);
         command.args(["serve", "--no-agent", "--listen", &address, "--data"]).arg(data.path());
-        command.env("KILN_SERVER_ANONYMOUS", "admin");
+        command.env("KILN_SERVER_ANONYMOUS", "admin").env("XDG_RUNTIME_DIR", data.path());
         // What is measured is what it can do, not what it allows.
         command.env("KILN_SERVER_REQUESTS_PER_SECOND", "1000000");
         command.env("KILN_SERVER_STREAMS_PER_ACCOUNT", "10000");

@@ -63,6 +63,7 @@ impl Kiln {
             .arg(data.path())
             .current_dir(data.path())
             .env("KILN_SERVER_ANONYMOUS", "admin")
+            .env("XDG_RUNTIME_DIR", data.path())
             .env("KILN_SOURCE_SCHEMES", "https,file")
             .env("KILN_SOURCE_PRIVATE", "allow")
             .stdout(Stdio::null())

@@ -50,6 +50,17 @@ impl Environment {
         }
     }
 
+    /// Where a server of this user that listens on `port` notes where its administrator's token is,
+    /// so that clients of the same user find it. Others cannot write there.
+    pub fn note_of_server(&self, port: u16) -> PathBuf {
+        let folder = match (self.get("XDG_RUNTIME_DIR"), self.get("HOME")) {
+            (Some(folder), _) => PathBuf::from(folder),
+            (None, Some("/root") | None) => PathBuf::from("/run"),
+            (None, Some(home)) => PathBuf::from(home).join(".cache"),
+        };
+        folder.join(format!("kiln/server-{port}"))
+    }
+
     /// From pairs: for tests.
     pub fn of<const N: usize>(pairs: [(&str, &str); N]) -> Self {
         Self(pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())

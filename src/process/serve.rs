@@ -1,7 +1,10 @@
 //! `kiln serve`: the server, and an agent beside it that talks to it over loopback like any other.
 
 use std::{
+    fs::{self, DirBuilder},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -10,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{agent, setup};
 use crate::{
     cli::ServeArgs,
-    config::Anonymous,
+    config::{Anonymous, Environment},
     model::{Clock, SystemClock},
     server::{self, Server},
     source::Sources,
@@ -37,7 +40,10 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let scheme = if server.speaks_tls() { "https" } else { "http" };
     let address = own_address(scheme, bound);
     tracing::info!("kiln serves at {address} from {}; API at {address}/docs", setup.data.display());
-    say_access(&setup, bound, server.speaks_tls());
+    let token = setup.settings.server.admin_token_file.clone();
+    let token = token.unwrap_or_else(|| setup.data.join("admin-token"));
+    say_access(&setup, &token, bound, server.speaks_tls());
+    let _note = Note::write(port, &token);
     // The agent in here comes through a door of its own where the other one wants a name.
     let inner = if server.speaks_tls() && !args.no_agent {
         Some(server::listen((Ipv4Addr::LOCALHOST, 0).into()).await?)
@@ -89,10 +95,29 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Where clients of this user find the administrator's token, as long as the server runs.
+struct Note(PathBuf);
+
+impl Note {
+    /// Writes it, where that can be done; without it clients are told where the token is.
+    fn write(port: u16, token: &Path) -> Option<Self> {
+        let path = Environment::of_process().note_of_server(port);
+        let token = std::path::absolute(token).ok()?;
+        DirBuilder::new().recursive(true).mode(0o700).create(path.parent()?).ok()?;
+        fs::write(&path, token.as_os_str().as_encoded_bytes()).ok()?;
+        Some(Self(path))
+    }
+}
+
+impl Drop for Note {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
 /// Says who may come in, and how.
-fn say_access(setup: &setup::Setup, bound: SocketAddr, speaks_tls: bool) {
+fn say_access(setup: &setup::Setup, token: &Path, bound: SocketAddr, speaks_tls: bool) {
     let server = &setup.settings.server;
-    let token = server.admin_token_file.clone().unwrap_or_else(|| setup.data.join("admin-token"));
     match server.anonymous {
         Anonymous::Admin => {
             tracing::warn!("whoever reaches {bound} on this machine may do everything here");

@@ -92,6 +92,7 @@ impl Encrypted {
         let words = ["serve", "--no-agent", "--listen", "127.0.0.1:0", "--data"];
         let mut command = kiln("", &words);
         command.arg(data).current_dir(data).env_remove("KILN_SERVER");
+        command.env("XDG_RUNTIME_DIR", data);
         command.env("KILN_SERVER_CERTIFICATE_FILE", certificate).env("KILN_SERVER_KEY_FILE", key);
         let mut child = command.stdout(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -222,4 +223,48 @@ async fn five_thousand_open_streams_hold_nobody_up() {
 
 fn admin(farm: &Farm) -> String {
     std::fs::read_to_string(farm.server_data().join("admin-token")).unwrap()
+}
+
+#[tokio::test]
+async fn a_client_of_the_same_user_finds_the_token_of_a_server_that_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, runtime) = (folder.path().join("data"), folder.path().join("run"));
+    std::fs::create_dir_all(&runtime).unwrap();
+    let words = ["serve", "--no-agent", "--listen", "127.0.0.1:0", "--data"];
+    let mut command = kiln("", &words);
+    command.arg(&data).current_dir(folder.path()).env_remove("KILN_SERVER");
+    command.env("XDG_RUNTIME_DIR", &runtime);
+    let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let url = loop {
+        let line = timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap();
+        let line = line.expect("the server runs");
+        if let Some((_, rest)) = line.split_once("http://") {
+            break format!("http://{}", rest.split_whitespace().next().unwrap());
+        }
+    };
+    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+    // The note may be written a moment after the line.
+    let began = Instant::now();
+    let found = loop {
+        let mut command = kiln(&url, &["whoami"]);
+        command.env("XDG_RUNTIME_DIR", &runtime);
+        let ran = run(command).await;
+        if ran.code == Some(0) || began.elapsed() > PATIENCE {
+            break ran;
+        }
+    };
+    assert_eq!(found.text(), "local: admin everywhere\n", "{found:?}");
+    let ran = run(kiln(&url, &["whoami"])).await;
+    assert!(ran.code == Some(2) && ran.err.contains("admin-token"), "another user: {ran:?}");
+    let id = child.id().unwrap().to_string();
+    terminate(&id);
+    assert!(timeout(PATIENCE, child.wait()).await.unwrap().unwrap().success());
+    assert_eq!(std::fs::read_dir(runtime.join("kiln")).unwrap().count(), 0, "the note is gone");
+}
+
+#[expect(clippy::disallowed_methods, reason = "the rule is for the product")]
+fn terminate(id: &str) {
+    let status = std::process::Command::new("kill").args(["-TERM", id]).status();
+    assert!(status.unwrap().success());
 }

@@ -38,7 +38,7 @@ impl Server {
     async fn start(data: &Path, listen: &str) -> Self {
         let mut command = kiln("", &["serve", "--no-agent", "--listen", listen, "--data"]);
         command.arg(data).current_dir(data).env_remove("KILN_SERVER");
-        command.env("KILN_SERVER_ANONYMOUS", "admin");
+        command.env("KILN_SERVER_ANONYMOUS", "admin").env("XDG_RUNTIME_DIR", data);
         let mut child = command.stdout(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut said = String::new();

@@ -104,7 +104,7 @@ impl Farm {
     fn command(&self) -> Command {
         let mut command = command(env!("CARGO_BIN_EXE_kiln"));
         command.current_dir(self.folder.path()).env("TMPDIR", self.scratch("tmp"));
-        command.env("KILN_SERVER_ANONYMOUS", "admin");
+        command.env("KILN_SERVER_ANONYMOUS", "admin").env("XDG_RUNTIME_DIR", self.scratch("run"));
         command.env("KILN_SOURCE_SCHEMES", "https,file").env("KILN_SOURCE_PRIVATE", "allow");
         command.envs(self.plan.env.iter().copied());
         command

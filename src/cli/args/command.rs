@@ -85,9 +85,15 @@ impl Access {
         if !is_here {
             return None;
         }
-        let path = Environment::of_process().data_directory().join("admin-token");
-        let text = std::fs::read_to_string(path).ok()?;
-        Some(text.trim().to_owned())
+        let environment = Environment::of_process();
+        let read = |path: PathBuf| {
+            let text = std::fs::read_to_string(path).ok()?;
+            Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+        };
+        // A server of this user says where; one of another has it where servers have it.
+        let noted = environment.note_of_server(url.port_or_known_default()?);
+        let noted = read(noted).and_then(|path| read(path.into()));
+        noted.or_else(|| read(environment.data_directory().join("admin-token")))
     }
 }
 
