@@ -58,6 +58,7 @@ async fn submit(
     {
         return created(&state, id).await;
     }
+    state.queue.check_queue(&request).await?;
     let (source, commit) = match &request.source {
         SourceSubmission::Git(git) => resolve(&state, git).await?,
         SourceSubmission::Upload(upload) => {

@@ -156,6 +156,7 @@ impl From<QueueError> for ApiError {
             QueueError::Invalid(_) => Self::invalid(message),
             QueueError::Forbidden(_) => Self::forbidden(message),
             QueueError::Conflict(_) | QueueError::Taken => Self::conflict(message),
+            QueueError::Full(_) => Self::new(StatusCode::TOO_MANY_REQUESTS, "queue_full", message),
             QueueError::Stale(error) => error.into(),
             QueueError::LogIncomplete { have, .. } => {
                 Self::new(StatusCode::CONFLICT, "log_incomplete", message).with(json!(have))

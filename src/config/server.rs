@@ -46,6 +46,9 @@ pub struct ServerSettings {
     /// How long an agent keeps a job without being heard of, in seconds: three missed renewals. Less
     /// finds a dead machine sooner, and takes jobs from a slow network.
     pub lease_seconds: u32,
+    /// The head start that each step of priority gives a job, in seconds: one with priority 10 goes
+    /// before what has come up to ten minutes earlier with priority 0. So nothing waits for ever.
+    pub aging_seconds: NonZeroU32,
     /// What is logged, such as `info` or `kiln::queue=debug,info`.
     pub log: String,
     /// How it is logged.
@@ -92,6 +95,7 @@ impl Default for ServerSettings {
             audit_days: at_least_one(365),
             enrollment_token_file: None,
             lease_seconds: 30,
+            aging_seconds: at_least_one(60),
             log: "info".to_owned(),
             log_format: LogFormat::default(),
         }

@@ -20,6 +20,21 @@ pub enum JobKind {
     Leg,
 }
 
+impl JobKind {
+    /// The kind as it is written everywhere.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Plan => "plan",
+            Self::Leg => "leg",
+        }
+    }
+
+    /// The kind with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Plan, Self::Leg].into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
 /// A job in short, as it is listed with its build.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct JobSummary {

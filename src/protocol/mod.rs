@@ -14,6 +14,7 @@ mod job;
 mod log;
 mod page;
 mod project;
+mod queue;
 mod schema;
 mod submit;
 mod token;
@@ -44,6 +45,7 @@ pub use job::{AttemptView, Job, JobKind, JobSummary, SandboxView, StepView, Usag
 pub use log::{LogEvent, LogQuery, LogStreamEnd};
 pub use page::{DEFAULT_PAGE, MAX_PAGE, Page};
 pub use project::{NewProject, ProjectView};
+pub use queue::{PauseRequest, QueuePause, QueueRules, QueueView};
 pub use submit::{GitSubmission, SourceSubmission, StepSubmission, SubmitBuild};
 pub use token::{AuditEntry, AuditFilter, MadeToken, NewToken, TokenView, WhoView};
 pub use toolchain::{AgentToolchain, ToolchainView};

@@ -4,7 +4,7 @@ use super::{Queue, QueueError};
 use crate::{
     model::{JobId, JobState, StateName, Timestamp, Verdict},
     protocol::EventKind,
-    store::{AttemptEnd, JobRow, NewJob, Store, Tx},
+    store::{AttemptEnd, JobRow, Lane, NewJob, Store, Tx},
 };
 
 /// An open transaction of the queue.
@@ -14,6 +14,8 @@ pub(super) struct Change<'q> {
     pub(super) now: Timestamp,
     /// What followers are told, written at the end: see `Store::insert_events`.
     events: Vec<EventKind>,
+    /// The lane that a job was let into last: those of a build wait in one.
+    entered: Option<Lane>,
     queue: &'q Queue,
 }
 
@@ -21,7 +23,7 @@ impl Queue {
     pub(super) async fn change(&self) -> Result<Change<'_>, QueueError> {
         let mut tx = self.store.begin().await?;
         let now = self.store.clock_in(&mut tx).await?.unwrap_or_else(|| self.clock.now());
-        Ok(Change { tx, now, events: Vec::new(), queue: self })
+        Ok(Change { tx, now, events: Vec::new(), entered: None, queue: self })
     }
 
     /// The time by which rows are stamped: the database's, else this machine's.
@@ -54,6 +56,7 @@ impl Change<'_> {
 
     /// Writes a new job and tells of it; the build is settled by the caller.
     pub(super) async fn insert_job(&mut self, job: &NewJob) -> Result<(), QueueError> {
+        self.enter_lane(job).await?;
         let store = &self.queue.store;
         store.insert_job(&mut self.tx, job).await?;
         let event = EventKind::Job {
@@ -68,6 +71,23 @@ impl Change<'_> {
         Ok(())
     }
 
+    /// Notes in its lane that a job waits, before it does.
+    async fn enter_lane(&mut self, job: &NewJob) -> Result<(), QueueError> {
+        let lane = job.lane();
+        if self.entered.as_ref() != Some(&lane) {
+            self.queue.store.enter_lane(&mut self.tx, &lane, self.now).await?;
+            self.entered = Some(lane);
+        }
+        Ok(())
+    }
+
+    /// Reads the time again, after a wait for a lock.
+    pub(super) async fn look_at_clock(&mut self) -> Result<(), QueueError> {
+        let now = self.queue.store.clock_in(&mut self.tx).await?;
+        self.now = now.unwrap_or_else(|| self.queue.clock.now());
+        Ok(())
+    }
+
     /// Tells followers, once all is written.
     pub(super) fn tell(&mut self, event: EventKind) {
         self.events.push(event);
@@ -79,6 +99,9 @@ impl Change<'_> {
         row: &JobRow,
         state: &JobState,
     ) -> Result<(), QueueError> {
+        if state.name() == StateName::Queued {
+            self.enter_lane(&row.job).await?;
+        }
         let store = &self.queue.store;
         store.set_job_state(&mut self.tx, row.job.id, state).await?;
         let event = EventKind::Job {

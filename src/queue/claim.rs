@@ -2,7 +2,7 @@
 
 use tokio::time::{Duration, Instant, timeout_at};
 
-use super::{Queue, QueueError};
+use super::{Queue, QueueError, take::Taker};
 use crate::{
     model::{AgentId, JobState, Recipe, Revision},
     protocol::{
@@ -69,7 +69,11 @@ impl Queue {
     }
 
     /// What the agent can take now; nothing if it is to take nothing.
-    async fn fit(&self, agent: AgentId, request: &ClaimRequest) -> Result<Option<Fit>, QueueError> {
+    async fn taker<'r>(
+        &self,
+        agent: AgentId,
+        request: &'r ClaimRequest,
+    ) -> Result<Option<Taker<'r>>, QueueError> {
         let row = self.store.agent(agent).await?;
         let row = row.ok_or_else(|| QueueError::not_found("agent", agent))?;
         check_process(&row, request)?;
@@ -79,7 +83,7 @@ impl Queue {
         let labels = row.labels();
         let mut requires = self.store.required_labels().await?;
         requires.retain(|list| list.iter().all(|label| labels.contains(label)));
-        Ok(Some(Fit {
+        let fit = Fit {
             toolchains: request.status.toolchains.iter().map(|have| have.name.clone()).collect(),
             requires,
             // An engine that does not say is tried.
@@ -87,7 +91,8 @@ impl Queue {
                 0 => u64::MAX,
                 bytes => bytes,
             },
-        }))
+        };
+        Ok(Some(Taker { agent, request, fit, labels }))
     }
 
     async fn try_claim(
@@ -98,47 +103,12 @@ impl Queue {
         if let Some(claimed) = self.claimed_before(agent, request).await? {
             return Ok(Some(claimed));
         }
-        let Some(fit) = self.fit(agent, request).await? else { return Ok(None) };
-        // Looked for without any lock first, since mostly there is nothing.
-        if !self.store.is_claimable(&fit, self.now().await?).await? {
+        let Some(taker) = self.taker(agent, request).await? else { return Ok(None) };
+        match self.take(&taker).await? {
             // The same claim, asked twice at one time, may have taken the last one between the looks.
-            return self.claimed_before(agent, request).await;
+            None => self.claimed_before(agent, request).await,
+            taken => Ok(taken),
         }
-        let mut change = self.change().await?;
-        let now = change.now;
-        // An agent's claims come one after the other, whichever servers they are sent to; and who
-        // was told that it is held or gone does not see it take a job afterwards.
-        let row = self.store.lock_agent(&mut change.tx, agent).await?;
-        let row = row.ok_or_else(|| QueueError::not_found("agent", agent))?;
-        check_process(&row, request)?;
-        if row.hold.is_some() {
-            return Ok(None);
-        }
-        // The same claim may be asked twice at one time: only one of them takes a job.
-        if self.store.job_of_claim(&mut change.tx, agent, request.claim).await?.is_some() {
-            return Err(QueueError::Taken);
-        }
-        let Some(id) = self.store.lock_claimable(&mut change.tx, &fit, now).await? else {
-            return Ok(None);
-        };
-        let mut row = change.job_alone(id).await?;
-        let running = row.state.claim(agent, request.claim, now, self.settings.lease);
-        let running = running.map_err(|_| QueueError::Taken)?;
-        let number = running.attempt.number;
-        row.state = JobState::Running(running);
-        self.store.insert_attempt(&mut change.tx, row.job.id, number, agent, now).await?;
-        let state = row.state.clone();
-        match change.put_state(&row, &state).await {
-            // The same claim, asked of another server, took another job a moment ago.
-            Err(QueueError::Store(error)) if error.is_duplicate() => return Err(QueueError::Taken),
-            put => put?,
-        }
-        let claimed = self.claimed_of(&mut change, &row).await?;
-        change.commit().await?;
-        tracing::info!(
-            job.id = %row.job.id, job.attempt = number, agent.id = %agent, "job claimed"
-        );
-        Ok(Some(claimed))
     }
 
     /// The job this claim has got before, with a new lease.
@@ -162,7 +132,7 @@ impl Queue {
         Ok(Some(claimed))
     }
 
-    async fn claimed_of(
+    pub(super) async fn claimed_of(
         &self,
         change: &mut super::change::Change<'_>,
         row: &JobRow,
@@ -190,7 +160,7 @@ impl Queue {
 }
 
 /// Refuses a process whose place another has taken.
-fn check_process(row: &AgentRow, request: &ClaimRequest) -> Result<(), QueueError> {
+pub(super) fn check_process(row: &AgentRow, request: &ClaimRequest) -> Result<(), QueueError> {
     if request.process.is_empty() || row.process == request.process {
         return Ok(());
     }

@@ -23,6 +23,9 @@ pub enum QueueError {
     /// The request cannot be done in the state things are in.
     #[error("{0}")]
     Conflict(String),
+    /// As many jobs wait as may.
+    #[error("{0}")]
+    Full(String),
     /// Whoever asks may not.
     #[error("{0}")]
     Forbidden(String),

@@ -10,7 +10,10 @@ use crate::{
 impl Queue {
     /// Runs a finished job again; answers the new job.
     pub async fn retry_job(&self, id: JobId) -> Result<JobId, QueueError> {
+        let queue = self.store.job(id).await?.map(|row| row.job.queue);
         let mut change = self.change().await?;
+        let queue = queue.ok_or_else(|| QueueError::not_found("job", id))?;
+        change.used_queue(&queue).await?;
         let row = change.job(id).await?;
         let new = self.again(&mut change, &row).await?;
         change.settle(row.job.build).await?;
@@ -26,6 +29,9 @@ impl Queue {
         toolchains: &[ToolchainName],
     ) -> Result<Vec<JobId>, QueueError> {
         let mut change = self.change().await?;
+        let build = self.store.build_in(&mut change.tx, id).await?;
+        let build = build.ok_or_else(|| QueueError::not_found("build", id))?;
+        change.used_queue(&build.queue).await?;
         self.store.lock_build(&mut change.tx, id).await?;
         let jobs = self.store.jobs_of_in(&mut change.tx, id).await?;
         if jobs.is_empty() {

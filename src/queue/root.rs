@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::QueueSettings;
 use crate::{model::Clock, store::Store};
+
+/// Claims of one server that are in a transaction at one time: as many as a database gets anything from.
+const TAKING: usize = 8;
 
 /// The queue of one server.
 #[derive(Clone, Debug)]
@@ -15,12 +18,20 @@ pub struct Queue {
     pub(super) settings: Arc<QueueSettings>,
     /// Counts the changes this server made: whoever waits, waits for it to move.
     pub(super) changes: watch::Sender<u64>,
+    /// Places for claims that take a job.
+    pub(super) taking: Arc<Semaphore>,
 }
 
 impl Queue {
     /// A queue over `store`.
     pub fn new(store: Store, clock: Arc<dyn Clock>, settings: QueueSettings) -> Self {
-        Self { store, clock, settings: Arc::new(settings), changes: watch::Sender::new(0) }
+        Self {
+            store,
+            clock,
+            settings: Arc::new(settings),
+            changes: watch::Sender::new(0),
+            taking: Arc::new(Semaphore::new(TAKING)),
+        }
     }
 
     /// Moves with every change of a state; subscribe first, then look.

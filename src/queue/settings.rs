@@ -19,6 +19,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// An agent that was silent for longer is shown as offline: two long polls and a margin.
 const ONLINE: Duration = Duration::from_secs(45);
 
+/// How much longer a job waits behind those of the next higher priority. A minute: priorities of a few
+/// steps count among builds of minutes, and the widest range of them for some hours.
+const AGING: Duration = Duration::from_mins(1);
+
 /// The rules the queue goes by.
 #[derive(Clone, Debug)]
 pub struct QueueSettings {
@@ -30,6 +34,8 @@ pub struct QueueSettings {
     pub longest_wait: Duration,
     /// How long after its last sign an agent counts as online.
     pub online: Duration,
+    /// The head start of each step of priority: see `turns`.
+    pub aging: Duration,
     /// The toolchains that can be asked for.
     pub toolchains: BTreeSet<ToolchainName>,
     /// What is built with when nobody says.
@@ -55,6 +61,7 @@ impl QueueSettings {
             queue_time: QUEUE_TIME,
             longest_wait: LONGEST_WAIT,
             online: ONLINE,
+            aging: AGING,
             toolchains,
             default_toolchains,
             packages: AllowedPackages::All,

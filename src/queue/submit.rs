@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::{Queue, QueueError};
+use super::{
+    Queue, QueueError,
+    change::Change,
+    queues::{PRIORITIES, unknown},
+};
 use crate::{
     model::{BuildId, JobId, Principal, ProjectId, Revision, Scope},
     protocol::{
@@ -13,8 +17,6 @@ use crate::{
     store::{JobOwner, NewBuild, NewJob},
 };
 
-/// The widest range of priorities.
-const PRIORITIES: std::ops::RangeInclusive<i32> = -100..=100;
 /// Labels of a build, and the bytes of one.
 const MAX_LABELS: usize = 32;
 const MAX_LABEL_BYTES: usize = 256;
@@ -53,10 +55,6 @@ impl Queue {
         if let Some(sentence) = self.settings.packages.refusal(&request.packages) {
             return Err(QueueError::Invalid(sentence));
         }
-        if request.queue.as_str() != "default" {
-            let sentence = format!("there is no queue {}; there is: default", request.queue);
-            return Err(QueueError::Invalid(sentence));
-        }
         if !PRIORITIES.contains(&request.priority) {
             return Err(QueueError::Invalid("priority must be between -100 and 100".to_owned()));
         }
@@ -77,6 +75,40 @@ impl Queue {
             return Err(QueueError::Invalid(sentence));
         }
         Ok(())
+    }
+
+    /// Whether the queue that a submission names is there; asked before the ref is resolved.
+    pub async fn check_queue(&self, request: &SubmitBuild) -> Result<(), QueueError> {
+        let mut tx = self.store.snapshot().await?;
+        if self.store.queue(&mut tx, &request.queue).await?.is_some() {
+            return Ok(());
+        }
+        let queues = self.store.queues(&mut tx).await?;
+        Err(QueueError::Invalid(unknown(&request.queue, &queues)))
+    }
+
+    /// Enters the queue of a submission, if there is room. Where it is counted what waits, one
+    /// submission comes after the other.
+    async fn enter_queue(
+        &self,
+        change: &mut Change<'_>,
+        request: &SubmitBuild,
+    ) -> Result<(), QueueError> {
+        let name = &request.queue;
+        let row = self.store.queue(&mut change.tx, name).await?;
+        if row.is_some_and(|row| row.rules.max_waiting.is_some()) {
+            self.store.lock_queue(&mut change.tx, name).await?;
+        }
+        let row = change.used_queue(name).await?;
+        let Some(most) = row.rules.max_waiting else { return Ok(()) };
+        let waiting = self.store.waiting_in(&mut change.tx, name, most).await?;
+        if waiting < u64::from(most) {
+            return Ok(());
+        }
+        Err(QueueError::Full(format!(
+            "the queue {name} is full: {waiting} jobs wait in it, which is the most that may; try \
+             again when some have run"
+        )))
     }
 
     /// The build that an idempotency key has made before, if it was made by the same request.
@@ -160,6 +192,7 @@ impl Queue {
                 return found.ok_or_else(|| QueueError::not_found("build of this key", key));
             }
         }
+        self.enter_queue(&mut change, &request).await?;
         if let BuildSource::Upload(upload) = &build.source {
             // In the transaction that makes the build refer to it: a sweep comes before or after.
             let tx = &mut change.tx;

@@ -19,11 +19,15 @@ const FORGET_KEYS: Duration = Duration::from_hours(1);
 /// How long an idempotency key is remembered.
 const REMEMBER_KEYS: Duration = Duration::from_hours(24);
 
+/// How often lanes are put in order, and how long an empty one is kept.
+const TIDY_LANES: Duration = Duration::from_secs(30);
+
 impl Queue {
     /// Looks after leases and waiting times until it is told to stop.
     pub async fn run(&self, stop: CancellationToken) -> Result<(), QueueError> {
         let mut watch = LeaseWatch::new(self.settings.lease);
         let mut forgot: Option<Duration> = None;
+        let mut tidied: Option<Duration> = None;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
@@ -35,6 +39,10 @@ impl Queue {
                 if forgot.is_none_or(|before| at.saturating_sub(before) > FORGET_KEYS) {
                     self.forget_keys().await?;
                     forgot = Some(at);
+                }
+                if tidied.is_none_or(|before| at.saturating_sub(before) > TIDY_LANES) {
+                    self.tidy_lanes().await?;
+                    tidied = Some(at);
                 }
                 Ok::<(), QueueError>(())
             };
@@ -91,6 +99,22 @@ impl Queue {
         };
         change.put_state(&row, &state).await?;
         change.commit().await
+    }
+
+    /// Forgets lanes in which nobody waits any more. That every waiting job has one is seen to where
+    /// it begins to wait; should one have been lost, nothing else would ever find its jobs.
+    pub(super) async fn tidy_lanes(&self) -> Result<(), QueueError> {
+        let mut change = self.change().await?;
+        let before = before(change.now, TIDY_LANES);
+        self.store.forget_lanes(&mut change.tx, before).await?;
+        let now = change.now;
+        let mended = self.store.mend_lanes(&mut change.tx, now).await?;
+        change.tx.commit().await?;
+        if mended > 0 {
+            tracing::warn!(lanes = mended, "waiting jobs had no lane; they have one again");
+            self.wake();
+        }
+        Ok(())
     }
 
     async fn forget_keys(&self) -> Result<(), QueueError> {

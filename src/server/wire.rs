@@ -136,6 +136,7 @@ impl Server {
             QueueSettings {
                 packages: settings.packages.allow.clone(),
                 lease: Duration::from_secs(u64::from(settings.server.lease_seconds.max(3))),
+                aging: Duration::from_secs(u64::from(settings.server.aging_seconds.get())),
                 ..QueueSettings::new(
                     catalogue.names().cloned().collect(),
                     catalogue.defaults().to_vec(),

@@ -4,9 +4,12 @@ use super::{
     JobRow, Store, StoreError, Tx,
     error::{column, int, json, to_json},
     jobs::{Flat, TABLE},
-    sql::{Sql, dialects, sql},
+    sql::{Sql, sql},
 };
-use crate::model::{AgentId, ClaimId, JobId, Label, Timestamp, ToolchainName};
+use crate::{
+    model::{AgentId, ClaimId, JobId, Label, Timestamp, ToolchainName},
+    protocol::JobKind,
+};
 
 /// A running attempt's lease.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,30 +57,6 @@ impl Store {
         lists.iter().map(|list| json(TABLE, "requires", list)).collect()
     }
 
-    /// Whether there is a job to be given out to such an agent.
-    pub async fn is_claimable(&self, fit: &Fit, now: Timestamp) -> Result<bool, StoreError> {
-        if claimable_plan(fit, now).fetch_value::<String>(self).await?.is_some() {
-            return Ok(true);
-        }
-        Ok(claimable_leg(fit, now).fetch_value::<String>(self).await?.is_some())
-    }
-
-    /// The job that is to be given out next to such an agent, locked together with its build: plans
-    /// first, since nothing of a build can begin before them, then by priority and age. What others
-    /// are about to take is passed over.
-    pub async fn lock_claimable(
-        &self,
-        tx: &mut Tx,
-        fit: &Fit,
-        now: Timestamp,
-    ) -> Result<Option<JobId>, StoreError> {
-        let mut id = claimable_plan(fit, now).fetch_value::<String>(&mut *tx).await?;
-        if id.is_none() {
-            id = claimable_leg(fit, now).fetch_value::<String>(tx).await?;
-        }
-        id.map(|id| column(TABLE, &id, &id)).transpose()
-    }
-
     /// The attempts that run, with the end of their leases.
     pub async fn leases(&self) -> Result<Vec<Lease>, StoreError> {
         let rows = sql("SELECT id, attempts, lease_until FROM jobs WHERE lease_until IS NOT NULL")
@@ -105,41 +84,13 @@ pub struct Fit {
     pub memory_bytes: u64,
 }
 
-fn claimable_plan(fit: &Fit, now: Timestamp) -> Sql {
-    dialects(
-        "SELECT id FROM jobs WHERE state = 'queued' AND kind = 'plan' AND not_before <= $1 \
-         AND (requires = '[]' OR requires IN (SELECT value FROM json_each($2))) \
-         ORDER BY priority DESC, created_at, leg, id LIMIT 1",
-        "SELECT jobs.id FROM jobs JOIN builds ON builds.id = jobs.build_id \
-         WHERE jobs.state = 'queued' AND jobs.kind = 'plan' AND jobs.not_before <= $1 \
-         AND (jobs.requires = '[]' \
-         OR jobs.requires = ANY (ARRAY(SELECT jsonb_array_elements_text(CAST($2 AS JSONB))))) \
-         ORDER BY jobs.priority DESC, jobs.created_at, jobs.leg, jobs.id LIMIT 1 \
-         FOR UPDATE OF jobs, builds SKIP LOCKED",
-    )
-    .bind(now.as_millis())
-    .bind(lists(fit))
-}
-
-fn claimable_leg(fit: &Fit, now: Timestamp) -> Sql {
-    dialects(
-        "SELECT id FROM jobs WHERE state = 'queued' AND kind = 'leg' AND not_before <= $1 \
-         AND (requires = '[]' OR requires IN (SELECT value FROM json_each($2))) \
-         AND toolchain IN (SELECT value FROM json_each($3)) AND memory_bytes <= $4 \
-         ORDER BY priority DESC, created_at, leg, id LIMIT 1",
-        "SELECT jobs.id FROM jobs JOIN builds ON builds.id = jobs.build_id \
-         WHERE jobs.state = 'queued' AND jobs.kind = 'leg' AND jobs.not_before <= $1 \
-         AND (jobs.requires = '[]' \
-         OR jobs.requires = ANY (ARRAY(SELECT jsonb_array_elements_text(CAST($2 AS JSONB))))) \
-         AND jobs.toolchain = ANY (ARRAY(SELECT jsonb_array_elements_text(CAST($3 AS JSONB)))) \
-         AND jobs.memory_bytes <= $4 \
-         ORDER BY jobs.priority DESC, jobs.created_at, jobs.leg, jobs.id LIMIT 1 \
-         FOR UPDATE OF jobs, builds SKIP LOCKED",
-    )
-    .bind(now.as_millis())
-    .bind(lists(fit))
-    .bind(to_json(&fit.toolchains))
-    .bind(int(fit.memory_bytes))
+/// Binds what an agent can take of this kind: labels, and for a leg toolchains and memory.
+pub(super) fn fitting(query: Sql, kind: JobKind, fit: &Fit) -> Sql {
+    let query = query.bind(lists(fit));
+    match kind {
+        JobKind::Plan => query,
+        JobKind::Leg => query.bind(to_json(&fit.toolchains)).bind(int(fit.memory_bytes)),
+    }
 }
 
 /// The lists as texts, as they stand in the column.

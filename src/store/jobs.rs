@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use sqlx::FromRow;
 
 use super::{
-    Store, StoreError, Tx,
+    Lane, Store, StoreError, Tx,
     error::{column, int, json, to_json},
     sql::{dialects, sql},
 };
@@ -53,6 +53,17 @@ impl NewJob {
     /// The labels that an agent must have to take it, sorted.
     pub fn requires(&self) -> BTreeSet<&Label> {
         self.recipe.requires.iter().collect()
+    }
+
+    /// The lane in which it waits.
+    pub fn lane(&self) -> Lane {
+        Lane {
+            kind: self.kind,
+            queue: self.queue.clone(),
+            share: self.owner.share.clone(),
+            created_by: self.owner.created_by.clone(),
+            priority: self.priority,
+        }
     }
 
     /// The memory that an agent must have to take it: nothing for one that asks for no more than
@@ -210,11 +221,7 @@ impl TryFrom<Flat> for JobRow {
                 created_by: flat.created_by,
                 share: flat.share,
             },
-            kind: match flat.kind.as_str() {
-                "plan" => JobKind::Plan,
-                "leg" => JobKind::Leg,
-                _ => return Err(bad("unknown kind")),
-            },
+            kind: JobKind::from_name(&flat.kind).ok_or_else(|| bad("unknown kind"))?,
             toolchain,
             leg: u32::try_from(flat.leg).map_err(|_| bad("leg"))?,
             recipe: json(TABLE, id, &flat.recipe)?,
@@ -305,10 +312,7 @@ impl Store {
              'queued', 0, '', $13, $14, $15, $16, $17)")
         .bind(job.id.to_string())
         .bind(job.build.to_string())
-        .bind(match job.kind {
-            JobKind::Plan => "plan",
-            JobKind::Leg => "leg",
-        })
+        .bind(job.kind.as_str())
         .bind(job.toolchain.as_ref().map(ToolchainName::as_str))
         .bind(i64::from(job.leg))
         .bind(to_json(&job.recipe))

@@ -10,7 +10,7 @@ use super::{
 };
 
 /// The tables, each after those that its rows refer to.
-const TABLES: [&str; 14] = [
+const TABLES: [&str; 16] = [
     "projects",
     "tokens",
     "audit",
@@ -25,6 +25,8 @@ const TABLES: [&str; 14] = [
     "counters",
     "installation",
     "uploads",
+    "queues",
+    "lanes",
 ];
 
 /// Rows that are read at a time; frames of logs are the largest, up to 64 KiB each.
@@ -77,6 +79,7 @@ impl Store {
             sql("DELETE FROM installation"),
             sql("DELETE FROM enrollments"),
             sql("DELETE FROM events"),
+            sql("DELETE FROM queues"),
         ] {
             statement.execute(&mut tx).await?;
         }

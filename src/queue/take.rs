@@ -1,0 +1,234 @@
+//! Taking a job: first a look without any lock, since mostly there is nothing, then one transaction in
+//! which all of it is true.
+//!
+//! A claim in a queue with limits is alone in that queue: it counts what runs when everybody before it
+//! has committed, so that a limit holds however many servers there are. Where several queues are of
+//! equal priority it goes into one that nobody is in; otherwise it waits its turn.
+
+use std::collections::BTreeSet;
+
+use super::{
+    Queue, QueueError,
+    change::Change,
+    claim::check_process,
+    turns::{Load, Turn, in_turn},
+};
+use crate::{
+    model::{AgentId, JobId, JobState, Label, QueueName},
+    protocol::{ClaimRequest, Claimed, JobKind},
+    store::{Fit, Lane},
+};
+
+/// Lanes that are looked into at a time: mostly the first has a job that fits.
+const BATCH: usize = 64;
+
+/// Who wants a job.
+#[derive(Debug)]
+pub(super) struct Taker<'a> {
+    pub(super) agent: AgentId,
+    pub(super) request: &'a ClaimRequest,
+    pub(super) fit: Fit,
+    pub(super) labels: BTreeSet<Label>,
+}
+
+impl Queue {
+    /// Gives out the next job that fits, if there is one that nobody else is about to take.
+    pub(super) async fn take(&self, taker: &Taker<'_>) -> Result<Option<Claimed>, QueueError> {
+        // Plans first: nothing of a build can begin before them.
+        for kinds in [&[JobKind::Plan, JobKind::Leg][..], &[JobKind::Leg]] {
+            let found = self.look(taker, kinds).await?;
+            // Of each server so many at a time: the others would only hold connections to the database.
+            let _place = self.taking.acquire().await.expect("it is never closed");
+            for group in found.chunk_by(|one, next| one.priority == next.priority) {
+                if let Some(claimed) = self.take_of(taker, group).await? {
+                    return Ok(Some(claimed));
+                }
+            }
+            if found.first().is_none_or(|turn| turn.lane.kind == JobKind::Leg) {
+                return Ok(None);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The lanes that have a job for the agent, the next one first; all of one kind.
+    async fn look(&self, taker: &Taker<'_>, kinds: &[JobKind]) -> Result<Vec<Turn>, QueueError> {
+        let mut tx = self.store.snapshot().await?;
+        let lanes = self.store.lanes(&mut tx).await?;
+        if lanes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let now = self.store.clock_in(&mut tx).await?.unwrap_or_else(|| self.clock.now());
+        let queues = self.store.queues(&mut tx).await?;
+        let running = if queues.iter().any(|queue| queue.has_limits()) {
+            self.store.running_legs(&mut tx).await?
+        } else {
+            Vec::new()
+        };
+        let load = Load::new(running);
+        for &kind in kinds {
+            let rules = (&queues[..], &load, &taker.labels, self.settings.aging);
+            let turns = in_turn((kind, &lanes), rules.0, rules.1, rules.2, rules.3);
+            for batch in turns.chunks(BATCH) {
+                let keys: Vec<&Lane> = batch.iter().map(|turn| &turn.lane).collect();
+                let places =
+                    self.store.waiting_lanes(&mut tx, (kind, &keys), &taker.fit, now).await?;
+                if !places.is_empty() {
+                    return Ok(places.into_iter().map(|place| batch[place].clone()).collect());
+                }
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    /// A job of one of these lanes, which are of equal priority.
+    async fn take_of(
+        &self,
+        taker: &Taker<'_>,
+        turns: &[Turn],
+    ) -> Result<Option<Claimed>, QueueError> {
+        let lanes = || turns.iter().map(|turn| &turn.lane);
+        if lanes().all(|lane| lane.kind == JobKind::Plan) {
+            let change = self.change().await?;
+            return self.take_in(change, taker, &lanes().collect::<Vec<_>>()).await;
+        }
+        let mut left: Vec<&Turn> = turns.iter().collect();
+        while !left.is_empty() {
+            let mut change = self.change().await?;
+            let (name, alone) = self.enter(&mut change, &left).await?;
+            let taken = if alone {
+                self.take_counted(change, taker, &name).await?
+            } else {
+                let row = self.store.queue(&mut change.tx, &name).await?;
+                let row = row.filter(|row| row.paused.is_none());
+                if row.as_ref().is_some_and(|row| row.has_limits()) {
+                    // It has got limits since the look.
+                    return Err(QueueError::Taken);
+                }
+                let lanes: Vec<&Lane> = lanes().filter(|lane| lane.queue == name).collect();
+                match row {
+                    Some(_) => self.take_in(change, taker, &lanes).await?,
+                    None => None,
+                }
+            };
+            if taken.is_some() {
+                return Ok(taken);
+            }
+            left.retain(|turn| turn.lane.queue != name);
+        }
+        Ok(None)
+    }
+
+    /// Takes the lock of one of the queues in which these lanes are; which one, and whether alone.
+    async fn enter(
+        &self,
+        change: &mut Change<'_>,
+        turns: &[&Turn],
+    ) -> Result<(QueueName, bool), QueueError> {
+        let first = turns[0];
+        let free = turns.iter().find(|turn| !turn.is_limited);
+        if first.is_limited {
+            let limited = turns.iter().filter(|turn| turn.is_limited);
+            let names: Vec<&QueueName> = limited.map(|turn| &turn.lane.queue).collect();
+            if let Some(name) = self.store.lock_free_queue(&mut change.tx, &names).await? {
+                return Ok((name, true));
+            }
+        }
+        let Some(free) = free else {
+            self.store.lock_queue(&mut change.tx, &first.lane.queue).await?;
+            change.look_at_clock().await?;
+            return Ok((first.lane.queue.clone(), true));
+        };
+        self.store.share_queue(&mut change.tx, &free.lane.queue).await?;
+        Ok((free.lane.queue.clone(), false))
+    }
+
+    /// A job of a queue in which nobody else takes one until the change is committed.
+    async fn take_counted(
+        &self,
+        mut change: Change<'_>,
+        taker: &Taker<'_>,
+        name: &QueueName,
+    ) -> Result<Option<Claimed>, QueueError> {
+        let Some(row) = self.store.queue(&mut change.tx, name).await? else { return Ok(None) };
+        let load = Load::new(self.store.running_legs_of(&mut change.tx, name).await?);
+        let lanes = self.store.lanes_of(&mut change.tx, name).await?;
+        let kind = JobKind::Leg;
+        let aging = self.settings.aging;
+        let turns = in_turn((kind, &lanes), &[row], &load, &taker.labels, aging);
+        let mut waiting: Vec<&Lane> = Vec::new();
+        for batch in turns.chunks(BATCH) {
+            let keys: Vec<&Lane> = batch.iter().map(|turn| &turn.lane).collect();
+            let (tx, now) = (&mut change.tx, change.now);
+            let places = self.store.waiting_lanes(tx, (kind, &keys), &taker.fit, now).await?;
+            waiting.extend(places.into_iter().map(|place| &batch[place].lane));
+            if !waiting.is_empty() {
+                break;
+            }
+        }
+        if waiting.is_empty() {
+            return Ok(None);
+        }
+        self.take_in(change, taker, &waiting).await
+    }
+
+    /// The first job of these lanes that nobody else is about to take.
+    async fn take_in(
+        &self,
+        mut change: Change<'_>,
+        taker: &Taker<'_>,
+        lanes: &[&Lane],
+    ) -> Result<Option<Claimed>, QueueError> {
+        let (agent, claim) = (taker.agent, taker.request.claim);
+        // An agent's claims come one after the other, whichever servers they are sent to; and who
+        // was told that it is held or gone does not see it take a job afterwards.
+        let row = self.store.lock_agent(&mut change.tx, agent).await?;
+        let row = row.ok_or_else(|| QueueError::not_found("agent", agent))?;
+        check_process(&row, taker.request)?;
+        if row.hold.is_some() {
+            return Ok(None);
+        }
+        // The same claim may be asked twice at one time: only one of them takes a job.
+        if self.store.job_of_claim(&mut change.tx, agent, claim).await?.is_some() {
+            return Err(QueueError::Taken);
+        }
+        for lane in lanes {
+            let (tx, now) = (&mut change.tx, change.now);
+            if let Some(id) = self.store.lock_waiting(tx, lane, &taker.fit, now).await? {
+                return self.give(change, taker, (lane, id)).await.map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Writes that the agent has the job.
+    async fn give(
+        &self,
+        mut change: Change<'_>,
+        taker: &Taker<'_>,
+        (lane, id): (&Lane, JobId),
+    ) -> Result<Claimed, QueueError> {
+        let (agent, now) = (taker.agent, change.now);
+        let mut row = change.job_alone(id).await?;
+        let running = row.state.claim(agent, taker.request.claim, now, self.settings.lease);
+        let running = running.map_err(|_| QueueError::Taken)?;
+        let number = running.attempt.number;
+        row.state = JobState::Running(running);
+        self.store.insert_attempt(&mut change.tx, row.job.id, number, agent, now).await?;
+        let state = row.state.clone();
+        match change.put_state(&row, &state).await {
+            // The same claim, asked of another server, took another job a moment ago.
+            Err(QueueError::Store(error)) if error.is_duplicate() => return Err(QueueError::Taken),
+            put => put?,
+        }
+        let claimed = self.claimed_of(&mut change, &row).await?;
+        // Late, since all who take from this lane write here.
+        self.store.serve_lane(&mut change.tx, lane, now).await?;
+        change.commit().await?;
+        tracing::info!(
+            job.id = %row.job.id, job.attempt = number, agent.id = %agent, queue = %row.job.queue,
+            "job claimed"
+        );
+        Ok(claimed)
+    }
+}
