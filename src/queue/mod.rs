@@ -23,6 +23,7 @@ mod take;
 mod turns;
 mod upkeep;
 mod view;
+mod waiting;
 
 pub use error::QueueError;
 pub use queues::QueuePut;

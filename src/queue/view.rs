@@ -2,16 +2,20 @@
 
 use std::collections::HashMap;
 
-use super::{Queue, QueueError, change::attempts};
+use super::{
+    Queue, QueueError,
+    change::attempts,
+    waiting::{MOST_BEFORE, Waiting},
+};
 use crate::{
     model::{
-        BuildId, JobId, JobState, ProjectId, ProjectName, Revision, Scope, Timestamp, Verdict,
+        BuildId, JobId, JobState, ProjectId, ProjectName, Revision, Scope, StateName, Verdict,
     },
     protocol::{
         AttemptView, Build, BuildFilter, CommitArtifacts, CommitJob, CommitView, DEFAULT_PAGE, Job,
         JobKind, JobSummary, MAX_PAGE, Page,
     },
-    store::{AgentRow, AttemptRow, BuildRow, JobRow, Tx},
+    store::{AttemptRow, BuildRow, JobRow, Tx},
 };
 
 impl Queue {
@@ -64,14 +68,18 @@ impl Queue {
         let Some(row) = self.store.job(id).await? else { return Ok(None) };
         let build = self.store.build(row.job.build).await?;
         let build = build.ok_or_else(|| QueueError::not_found("build", row.job.build))?;
-        let now = self.now().await?;
-        let online = self.agents_online(now).await?;
+        let mut tx = self.store.snapshot().await?;
+        let mut waiting = self.waiting(&mut tx, std::slice::from_ref(&row)).await?;
+        if row.state.name() == StateName::Queued {
+            waiting.before = self.store.waiting_before(&mut tx, &row, MOST_BEFORE).await?;
+        }
+        drop(tx);
         let attempts = self.store.attempts_of(id).await?;
         Ok(Some(Job {
             build: build.id,
             commit: build.commit,
             limits: row.job.limits.clone(),
-            summary: summary(&row, attempts.last(), (&online, now)),
+            summary: summary(&row, attempts.last(), &waiting),
             attempts: attempts.into_iter().map(attempt_view).collect(),
         }))
     }
@@ -107,21 +115,12 @@ impl Queue {
         Ok(CommitArtifacts { commit: commit.clone(), jobs })
     }
 
-    /// The agents that were heard of lately.
-    async fn agents_online(&self, now: Timestamp) -> Result<Vec<AgentRow>, QueueError> {
-        let mut agents = self.store.agents().await?;
-        agents.retain(|agent| now.since(agent.seen_at) <= self.settings.online);
-        Ok(agents)
-    }
-
     /// Builds with their jobs, in a few questions however many there are.
     async fn build_views(
         &self,
         tx: &mut Tx,
         rows: Vec<BuildRow>,
     ) -> Result<Vec<Build>, QueueError> {
-        let now = self.now().await?;
-        let online = self.agents_online(now).await?;
         let ids: Vec<BuildId> = rows.iter().map(|row| row.id).collect();
         let mut names: HashMap<ProjectId, ProjectName> = HashMap::new();
         if rows.iter().any(|row| row.project.is_some()) {
@@ -131,14 +130,16 @@ impl Queue {
         let newest = self.store.newest_attempts_of_builds(tx, &ids).await?;
         let newest: HashMap<JobId, AttemptRow> =
             newest.into_iter().map(|attempt| (attempt.job, attempt)).collect();
+        let all = self.store.jobs_of_builds(tx, &ids).await?;
+        let waiting = self.waiting(tx, &all).await?;
         let mut jobs: HashMap<BuildId, Vec<JobRow>> = HashMap::new();
-        for job in self.store.jobs_of_builds(tx, &ids).await? {
+        for job in all {
             jobs.entry(job.job.build).or_default().push(job);
         }
         rows.into_iter()
             .map(|row| {
                 let jobs = jobs.remove(&row.id).unwrap_or_default();
-                let summary = |job: &JobRow| summary(job, newest.get(&job.job.id), (&online, now));
+                let summary = |job: &JobRow| summary(job, newest.get(&job.job.id), &waiting);
                 let project = row.project.and_then(|id| names.get(&id).cloned());
                 build_view((row, project), &jobs, summary)
             })
@@ -146,11 +147,7 @@ impl Queue {
     }
 }
 
-fn summary(
-    row: &JobRow,
-    newest: Option<&AttemptRow>,
-    (online, now): (&[AgentRow], Timestamp),
-) -> JobSummary {
+fn summary(row: &JobRow, newest: Option<&AttemptRow>, waiting: &Waiting) -> JobSummary {
     let verdict = match &row.state {
         JobState::Finished(finished) => Some(finished.verdict),
         _ => None,
@@ -168,7 +165,7 @@ fn summary(
         message: match &row.state {
             JobState::Finished(finished) => finished.message.clone(),
             JobState::Running(_) => String::new(),
-            JobState::Queued(queued) => why_waiting(row, (queued.not_before, now), newest, online),
+            JobState::Queued(queued) => waiting.why(row, queued, newest),
         },
         cancel_requested: matches!(&row.state, JobState::Running(r) if r.cancel.is_some()),
         attempt: attempts(&row.state),
@@ -190,62 +187,6 @@ fn summary(
             JobState::Finished(finished) => Some(finished.finished_at),
             _ => None,
         },
-    }
-}
-
-fn why_waiting(
-    row: &JobRow,
-    (not_before, now): (Timestamp, Timestamp),
-    newest: Option<&AttemptRow>,
-    online: &[AgentRow],
-) -> String {
-    if not_before > now {
-        let seconds = not_before.since(now).as_secs() + 1;
-        let before = newest.map(|attempt| attempt.message.as_str()).unwrap_or_default();
-        return format!("tried again in {seconds} s, after: {before}");
-    }
-    if online.is_empty() {
-        return "no agent is connected: start one with `kiln agent`, or `kiln serve` without \
-                --no-agent"
-            .to_owned();
-    }
-    // What each question leaves over; the first that leaves nobody is the reason.
-    let has_toolchain = |agent: &&AgentRow| match &row.job.toolchain {
-        Some(name) => agent.status.toolchains.iter().any(|have| have.name == *name),
-        None => true,
-    };
-    let fitting: Vec<_> = online.iter().filter(has_toolchain).collect();
-    if let (Some(name), true) = (&row.job.toolchain, fitting.is_empty()) {
-        return format!(
-            "no agent has the toolchain {name}: run `kiln images build {name}` on an agent's \
-             machine"
-        );
-    }
-    let requires = row.job.requires();
-    let has_labels = |agent: &&AgentRow| {
-        let labels = agent.labels();
-        requires.iter().all(|label| labels.contains(*label))
-    };
-    let fitting: Vec<_> = fitting.into_iter().filter(has_labels).collect();
-    if fitting.is_empty() && !requires.is_empty() {
-        let names: Vec<&str> = requires.iter().map(|label| label.as_str()).collect();
-        return format!(
-            "no agent that could take it has the labels it requires: {}",
-            names.join(", ")
-        );
-    }
-    let memory = row.job.memory_bytes();
-    let has_memory =
-        |agent: &&AgentRow| agent.status.memory_bytes == 0 || agent.status.memory_bytes >= memory;
-    let fitting: Vec<_> = fitting.into_iter().filter(has_memory).collect();
-    if fitting.is_empty() && memory > 0 {
-        return format!("no agent that could take it has {} MiB of memory", memory >> 20);
-    }
-    match fitting.iter().find_map(|agent| agent.hold.as_ref()) {
-        Some(hold) if fitting.iter().all(|agent| agent.hold.is_some()) => {
-            format!("every agent that could take it is held: {}", hold.reason)
-        }
-        _ => "waits for a free worker".to_owned(),
     }
 }
 

@@ -204,6 +204,12 @@ impl Store {
         Ok(())
     }
 
+    /// Every agent, by name, as the transaction sees them.
+    pub async fn agents_in(&self, tx: &mut Tx) -> Result<Vec<AgentRow>, StoreError> {
+        let query = sql("SELECT * FROM agents ORDER BY name");
+        query.fetch_all::<Flat>(tx).await?.into_iter().map(AgentRow::try_from).collect()
+    }
+
     /// Every agent, by name.
     pub async fn agents(&self) -> Result<Vec<AgentRow>, StoreError> {
         let query = sql("SELECT * FROM agents ORDER BY name");

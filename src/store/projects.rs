@@ -66,6 +66,12 @@ impl Store {
         rows.into_iter().map(ProjectRow::try_from).collect()
     }
 
+    /// Every project, as the transaction sees them.
+    pub async fn projects_in(&self, tx: &mut Tx) -> Result<Vec<ProjectRow>, StoreError> {
+        let rows = sql("SELECT * FROM projects ORDER BY name").fetch_all::<Flat>(tx).await?;
+        rows.into_iter().map(ProjectRow::try_from).collect()
+    }
+
     /// The project with this id.
     pub async fn project(&self, id: ProjectId) -> Result<Option<ProjectRow>, StoreError> {
         let query = sql("SELECT * FROM projects WHERE id = $1").bind(id.to_string());
