@@ -21,7 +21,7 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use super::{
     ApiError, AppState, artifacts, builds, diagnostics, enrollments, events, farm, health, job_log,
-    jobs, projects, tokens, uploads,
+    jobs, projects, queues, tokens, uploads,
 };
 
 /// Where the description is.
@@ -70,6 +70,7 @@ pub(super) fn described() -> OpenApiRouter<AppState> {
         .merge(farm::routes())
         .merge(enrollments::routes())
         .merge(projects::routes())
+        .merge(queues::routes())
         .merge(tokens::routes())
         .merge(events::routes())
         .merge(health::routes())

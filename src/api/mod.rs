@@ -23,6 +23,7 @@ mod job_log;
 mod jobs;
 mod principal;
 mod projects;
+mod queues;
 mod ranged;
 mod router;
 mod sse;

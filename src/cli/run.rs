@@ -41,6 +41,7 @@ async fn dispatch(
         ClientCommand::Cancel(args) => commands::cancel(&rest()?, &args, console).await?,
         ClientCommand::Toolchains(args) => commands::toolchains(&rest()?, &args, console).await?,
         ClientCommand::Agents(args) => commands::agents(&rest()?, &args, console).await?,
+        ClientCommand::Queue(args) => commands::queue(&rest()?, &args, console).await?,
         ClientCommand::Project(args) => commands::project(&rest()?, &args, console).await?,
         ClientCommand::Token(args) => commands::token(&rest()?, &args, console).await?,
         ClientCommand::Whoami(args) => commands::whoami(&rest()?, &args, console).await?,

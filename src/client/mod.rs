@@ -12,6 +12,7 @@ mod download;
 mod follow;
 mod paths;
 mod projects;
+mod queues;
 mod rest;
 mod sse;
 mod watch;

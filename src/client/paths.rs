@@ -4,7 +4,7 @@ use serde::Serialize;
 use url::form_urlencoded::Serializer;
 
 use crate::{
-    model::{AgentId, BuildId, JobId, ProjectName, Revision, ToolchainName, TreeDigest},
+    model::{AgentId, BuildId, JobId, ProjectName, QueueName, Revision, ToolchainName, TreeDigest},
     protocol::{AuditFilter, BuildFilter, DiagnosticsQuery, LogQuery},
 };
 
@@ -111,6 +111,16 @@ impl Paths {
     /// One project.
     pub fn project(name: &ProjectName) -> String {
         format!("api/v1/projects/{name}")
+    }
+
+    /// The queues.
+    pub fn queues() -> String {
+        "api/v1/queues".to_owned()
+    }
+
+    /// One queue.
+    pub fn queue(name: &QueueName) -> String {
+        format!("api/v1/queues/{name}")
     }
 
     /// One agent.

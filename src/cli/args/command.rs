@@ -9,8 +9,8 @@ use crate::{cli::CliError, config::Environment};
 
 use super::{
     AgentArgs, AgentsArgs, ArtifactsArgs, AuditArgs, BuildArgs, BuildsArgs, CancelArgs,
-    CompletionsArgs, DbArgs, ImagesArgs, InitArgs, LogArgs, ManArgs, ProjectArgs, RetryArgs,
-    RunArgs, ServeArgs, ShowArgs, TokenArgs, ToolchainsArgs, WhoamiArgs,
+    CompletionsArgs, DbArgs, ImagesArgs, InitArgs, LogArgs, ManArgs, ProjectArgs, QueueArgs,
+    RetryArgs, RunArgs, ServeArgs, ShowArgs, TokenArgs, ToolchainsArgs, WhoamiArgs,
 };
 
 /// Where a server is found unless something else is said: what `kiln serve` listens on.
@@ -143,6 +143,8 @@ pub enum ClientCommand {
     Agents(AgentsArgs),
     /// Name repositories: their builds belong together
     Project(ProjectArgs),
+    /// Make and steer queues: how many jobs run, whose, and in which order
+    Queue(QueueArgs),
     /// Make, list and take back tokens of people and programs
     Token(TokenArgs),
     /// Say who the server takes you for, and what you may do

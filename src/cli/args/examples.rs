@@ -134,6 +134,15 @@ Examples:
   kiln project list
   kiln project remove zlib";
 
+pub(super) const QUEUE: &str = "\
+Examples:
+  kiln queue list
+  kiln queue set nightly --concurrency 2 --priority -10
+  kiln queue set release --requires trusted --per-project 1
+  kiln queue set nightly --concurrency none
+  kiln queue pause nightly --reason \"new disk\"
+  kiln build https://git.example/project.git --queue nightly";
+
 pub(super) const DB: &str = "\
 Examples:
   kiln db move --to postgres://kiln@db.example/kiln

@@ -8,6 +8,7 @@ mod examples;
 mod exec;
 mod parse;
 mod project;
+mod queue;
 mod read;
 mod server;
 mod token;
@@ -18,6 +19,7 @@ pub(super) use command::DEFAULT_SERVER;
 pub use command::{Access, Cli, ClientCommand, Command};
 pub(super) use exec::{InitArgs, RunArgs};
 pub(super) use project::{ProjectArgs, ProjectCommand};
+pub(super) use queue::{QueueArgs, QueueCommand, QueueSetArgs};
 pub(super) use read::{
     ArtifactsArgs, BuildsArgs, CancelArgs, CompletionsArgs, LogArgs, ManArgs, ShowArgs,
     ToolchainsArgs,

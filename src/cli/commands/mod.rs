@@ -10,6 +10,7 @@ mod init;
 mod list;
 mod log;
 mod project;
+mod queue;
 mod shell;
 mod show;
 mod source;
@@ -24,6 +25,7 @@ pub(super) use init::init;
 pub(super) use list::{builds, toolchains};
 pub(super) use log::log;
 pub(super) use project::project;
+pub(super) use queue::queue;
 pub(super) use shell::{completions, man};
 pub(super) use show::show;
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod diagnostics;
 mod excerpt;
 mod farm;
 mod job;
+mod queues;
 
 pub(super) use accounts::{audit, tokens};
 pub(super) use artifacts::{commit_artifacts, kept};
@@ -18,3 +19,4 @@ pub(super) use diagnostics::diagnostics;
 pub(super) use excerpt::{first_error, has_excerpt};
 pub(super) use farm::{agents, enrollments, projects, toolchains};
 pub(super) use job::job;
+pub(super) use queues::{queue, queues, rules};
