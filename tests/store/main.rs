@@ -8,6 +8,7 @@ mod support;
 mod claims;
 mod database;
 mod moves;
+mod queues;
 mod races;
 mod schema;
 mod servers;
