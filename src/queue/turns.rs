@@ -151,3 +151,166 @@ fn place(since: Timestamp, priority: i64, aging: Duration) -> i64 {
     let aging = i64::try_from(aging.as_millis()).unwrap_or(i64::MAX);
     since.as_millis().saturating_sub(priority.saturating_mul(aging))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::QueueRules;
+
+    const AGING: Duration = Duration::from_mins(1);
+
+    fn queue(name: &str, rules: QueueRules) -> QueueRow {
+        QueueRow {
+            name: name.parse().unwrap(),
+            rules,
+            paused: None,
+            created_at: Timestamp::from_millis(0),
+        }
+    }
+
+    /// A lane of legs: whose, with which priority, since when, and when it was served; in seconds.
+    fn lane(
+        queue: &str,
+        share: &str,
+        user: &str,
+        (priority, since, served): (i32, i64, i64),
+    ) -> LaneRow {
+        let lane = Lane {
+            kind: JobKind::Leg,
+            queue: queue.parse().unwrap(),
+            share: share.to_owned(),
+            created_by: user.to_owned(),
+            priority,
+        };
+        let at = |seconds: i64| Timestamp::from_millis(seconds * 1000);
+        LaneRow { lane, since: at(since), served_at: at(served) }
+    }
+
+    fn order(lanes: &[LaneRow], queues: &[QueueRow], load: &Load, labels: &[&str]) -> Vec<String> {
+        let labels = labels.iter().map(|label| label.parse().unwrap()).collect();
+        in_turn((JobKind::Leg, lanes), queues, load, &labels, AGING)
+            .into_iter()
+            .map(|turn| format!("{}/{}", turn.lane.share, turn.lane.created_by))
+            .collect()
+    }
+
+    fn running(legs: &[(&str, &str, &str, u64)]) -> Load {
+        let legs = legs.iter().map(|(queue, share, user, count)| RunningLegs {
+            queue: queue.parse().unwrap(),
+            share: (*share).to_owned(),
+            created_by: (*user).to_owned(),
+            count: *count,
+        });
+        Load::new(legs.collect())
+    }
+
+    #[test]
+    fn lanes_stand_in_line_by_when_their_project_was_served_and_what_they_have_ahead() {
+        let queues = [
+            queue("q", QueueRules::default()),
+            queue("fast", QueueRules { priority: 5, ..QueueRules::default() }),
+        ];
+        for (lanes, expected) in [
+            // Who came first, then who was served longest ago.
+            (
+                vec![lane("q", "b", "u", (0, 20, 0)), lane("q", "a", "u", (0, 10, 0))],
+                &["a/u", "b/u"][..],
+            ),
+            (
+                vec![lane("q", "a", "u", (0, 10, 30)), lane("q", "b", "u", (0, 20, 0))],
+                &["b/u", "a/u"],
+            ),
+            // Two users of a project have one turn between them, and among them the older goes first.
+            (
+                vec![
+                    lane("q", "a", "u", (0, 10, 0)),
+                    lane("q", "a", "v", (0, 15, 30)),
+                    lane("q", "b", "w", (0, 29, 0)),
+                ],
+                &["b/w", "a/u", "a/v"],
+            ),
+            // A step of priority is a minute, of the job or of its queue, and no more than that.
+            (
+                vec![lane("q", "a", "u", (0, 0, 0)), lane("q", "b", "u", (1, 59, 0))],
+                &["b/u", "a/u"],
+            ),
+            (
+                vec![lane("q", "a", "u", (0, 0, 0)), lane("q", "b", "u", (1, 61, 0))],
+                &["a/u", "b/u"],
+            ),
+            (
+                vec![lane("q", "a", "u", (0, 0, 0)), lane("fast", "b", "u", (0, 299, 0))],
+                &["b/u", "a/u"],
+            ),
+            (
+                vec![lane("q", "a", "u", (0, 0, 0)), lane("fast", "b", "u", (0, 301, 0))],
+                &["a/u", "b/u"],
+            ),
+            // A queue that is gone gives nothing out.
+            (vec![lane("gone", "a", "u", (0, 0, 0))], &[]),
+        ] {
+            assert_eq!(order(&lanes, &queues, &Load::default(), &[]), expected, "{lanes:?}");
+        }
+    }
+
+    #[test]
+    fn a_lane_is_left_out_while_its_queue_project_or_user_has_what_it_may() {
+        let all = [
+            lane("q", "a", "u", (0, 1, 0)),
+            lane("q", "a", "v", (0, 2, 0)),
+            lane("q", "b", "u", (0, 3, 0)),
+            lane("q", "b", "v", (0, 4, 0)),
+        ];
+        let load = || running(&[("q", "a", "u", 1), ("q", "b", "v", 2), ("other", "a", "u", 9)]);
+        let limits = |all, project, user| QueueRules {
+            concurrency: all,
+            per_project: project,
+            per_user: user,
+            ..QueueRules::default()
+        };
+        for (rules, expected) in [
+            (limits(None, None, None), &["a/u", "a/v", "b/u", "b/v"][..]),
+            (limits(Some(4), None, None), &["a/u", "a/v", "b/u", "b/v"]),
+            (limits(Some(3), None, None), &[]),
+            (limits(Some(1), None, None), &[]),
+            (limits(None, Some(2), None), &["a/u", "a/v"]),
+            (limits(None, Some(1), None), &[]),
+            (limits(None, None, Some(2)), &["a/u", "b/u"]),
+            (limits(Some(9), Some(2), Some(2)), &["a/u"]),
+        ] {
+            assert_eq!(
+                order(&all, &[queue("q", rules.clone())], &load(), &[]),
+                expected,
+                "{rules:?}"
+            );
+        }
+        let labels =
+            QueueRules { requires: ["gpu".parse().unwrap()].into(), ..QueueRules::default() };
+        let queues = [queue("q", labels)];
+        assert!(order(&all, &queues, &load(), &["big"]).is_empty());
+        assert_eq!(order(&all, &queues, &load(), &["big", "gpu"]).len(), 4);
+    }
+
+    /// Any number of streams of higher priority: each lane is served one day, and at the latest after
+    /// its head start has been waited out by one job of each other lane.
+    #[test]
+    fn nothing_starves() {
+        let queues = [queue("q", QueueRules::default())];
+        let mut lanes: Vec<LaneRow> = (0..5)
+            .map(|number| lane("q", &format!("s{number}"), "u", (number * 10, 0, 0)))
+            .collect();
+        let mut last = [0_i64; 5];
+        for second in 1..20_000_i64 {
+            // A worker is free every ten seconds, and every lane always has a job.
+            let turns =
+                in_turn((JobKind::Leg, &lanes), &queues, &Load::default(), &BTreeSet::new(), AGING);
+            let at = lanes.iter().position(|row| row.lane == turns[0].lane).unwrap();
+            let now = second * 10;
+            lanes[at].served_at = Timestamp::from_millis(now * 1000);
+            last[at] = now;
+            for (lane, served) in last.iter().enumerate() {
+                assert!(now - served <= 40 * 60 + 100, "lane {lane} waits since {served} at {now}");
+            }
+        }
+    }
+}

@@ -33,6 +33,7 @@ mod follow;
 mod fuzz;
 mod lists;
 mod logs;
+mod queues;
 mod recipe;
 mod releases;
 mod restart;

@@ -4,7 +4,7 @@
 
 use kiln::{
     model::{Role, Verdict},
-    protocol::{NewEnrollment, NewProject, NewToken},
+    protocol::{NewEnrollment, NewProject, NewToken, QueueRules},
 };
 use serde_json::{Value, json};
 
@@ -54,6 +54,7 @@ pub(crate) async fn things() -> (Farm, Raw, Vec<(&'static str, String)>) {
     let enrollment = enrollment.enrollment.id.to_string();
     let project = NewProject { name: "known".parse().unwrap(), url: None };
     farm.rest.add_project(&project).await.unwrap();
+    farm.rest.put_queue(&"known".parse().unwrap(), &QueueRules::default()).await.unwrap();
     let token = NewToken {
         name: "t".parse().unwrap(),
         owner: None,
@@ -65,6 +66,7 @@ pub(crate) async fn things() -> (Farm, Raw, Vec<(&'static str, String)>) {
     let token = farm.rest.make_token(&token).await.unwrap().made.id.to_string();
     let known = vec![
         ("{project}", "known".to_owned()),
+        ("{queue}", "known".to_owned()),
         ("{token}", token),
         ("{digest}", digest),
         ("{build}", build),
@@ -209,10 +211,12 @@ async fn ids_that_are_none_are_refused() {
             ("{enrollment}", Some(unknown)),
             ("{token}", Some(unknown)),
             ("{project}", Some("nothing-of-this-name")),
+            ("{queue}", Some("nothing-of-this-name")),
             ("{commit}", None),
             ("{toolchain}", None),
         ] {
-            if !route.path.contains(name) {
+            // A queue of any name is made by writing it.
+            if !route.path.contains(name) || (name == "{queue}" && route.method == "PUT") {
                 continue;
             }
             checked += 1;
