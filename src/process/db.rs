@@ -1,19 +1,66 @@
-//! `kiln db move`: from the SQLite file of one server to a PostgreSQL that several share.
+//! `kiln db`: from the SQLite file of one server to a PostgreSQL that several share; backups of the
+//! file and their way back.
+
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use super::setup;
+use super::setup::{self, Setup};
 use crate::{
     cli::{DbArgs, DbCommand},
     config::Database,
     server,
-    store::Store,
+    store::{Store, back_up, bring_back},
 };
 
-/// Moves an installation's database.
+/// Does with an installation's database what the command line says.
 pub async fn db(args: DbArgs) -> anyhow::Result<()> {
-    let DbCommand::Move { from, to, data, config } = args.command;
-    let setup = setup::read(config.as_deref(), data.as_deref())?;
+    match args.command {
+        DbCommand::Backup { file, data, config } => {
+            let database = sqlite_file(config.as_deref(), data.as_deref())?;
+            back_up(&database, &file).await?;
+            say(&format!("{} has everything of {}", file.display(), database.display()));
+            Ok(())
+        }
+        DbCommand::Restore { file, replace, data, config } => {
+            let database = sqlite_file(config.as_deref(), data.as_deref())?;
+            let folder = database.parent().context("the database's folder")?;
+            let _lock = server::lock(folder)
+                .with_context(|| format!("the data directory {}", folder.display()))?;
+            if let Some(kept) = bring_back(&file, &database, replace).await? {
+                say(&format!("what was there is now {}", kept.display()));
+            }
+            say(&format!("{} is what the backup has; start the server", database.display()));
+            Ok(())
+        }
+        DbCommand::Move { from, to, data, config } => {
+            let setup = setup::read(config.as_deref(), data.as_deref())?;
+            move_database(from, to, &setup).await
+        }
+    }
+}
+
+/// The file of the SQLite database that the settings name.
+fn sqlite_file(config: Option<&Path>, data: Option<&Path>) -> anyhow::Result<PathBuf> {
+    let setup = setup::read(config, data)?;
+    match setup.settings.database.resolve(&setup.data)? {
+        Database::Sqlite(path) => Ok(path),
+        other => anyhow::bail!(
+            "the database is {other}: back it up with pg_dump, as docs/OPERATIONS.md describes"
+        ),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the command's output")]
+fn say(line: &str) {
+    println!("{line}");
+}
+
+async fn move_database(
+    from: Option<String>,
+    to: Option<String>,
+    setup: &Setup,
+) -> anyhow::Result<()> {
     let from = match from {
         Some(url) => Database::parse(&url)?,
         None => Database::Sqlite(setup.data.join("kiln.db")),
@@ -34,10 +81,7 @@ pub async fn db(args: DbArgs) -> anyhow::Result<()> {
     let target = Store::open(&to).await?;
     let moved = source.move_into(&target).await?;
     for (table, rows) in &moved {
-        #[expect(clippy::print_stdout, reason = "the command's output")]
-        {
-            println!("{rows:>10}  {table}");
-        }
+        say(&format!("{rows:>10}  {table}"));
     }
     source.close().await;
     target.close().await;

@@ -7,6 +7,7 @@
 mod agents;
 mod attempts;
 mod audit;
+mod backup;
 mod builds;
 mod claims;
 mod db;
@@ -29,6 +30,7 @@ mod uploads;
 
 pub use agents::{AgentRow, NewAgent};
 pub use attempts::{AttemptEnd, AttemptObjects, AttemptRow, UnsealedLog};
+pub use backup::{BackupError, back_up, bring_back};
 pub use builds::{BuildRow, NewBuild};
 pub use claims::{Fit, Lease};
 pub use db::{Store, Tx};

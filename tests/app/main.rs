@@ -21,6 +21,7 @@ mod accounts;
 mod agents;
 mod alone;
 mod artifacts;
+mod backup;
 mod cancel;
 mod claims;
 mod cli;

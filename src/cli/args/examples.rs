@@ -147,8 +147,10 @@ pub(super) const DB: &str = "\
 Examples:
   kiln db move --to postgres://kiln@db.example/kiln
   KILN_DATABASE_URL=postgres://kiln@db.example/kiln kiln db move --data /var/lib/kiln
+  kiln db backup --data /var/lib/kiln /backup/kiln-monday.db
+  kiln db restore --data /var/lib/kiln /backup/kiln-monday.db
 
-The server must be stopped. A password belongs into the settings (database.password_file) or the
+The server must be stopped, except for a backup. A password belongs into the settings (database.password_file) or the
 environment, where other users do not see it.";
 
 pub(super) const ENROLL: &str = "\

@@ -96,6 +96,33 @@ pub struct DbArgs {
 /// What to do with the database.
 #[derive(Clone, Debug, Subcommand)]
 pub enum DbCommand {
+    /// Write a backup of the SQLite database into a file, while the server runs
+    #[command(after_help = examples::DB)]
+    Backup {
+        /// The file; it must not be there
+        file: PathBuf,
+        /// The data directory
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+        /// The settings file
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Put a backup into the data directory of a server that does not run
+    #[command(after_help = examples::DB)]
+    Restore {
+        /// The file that `kiln db backup` wrote
+        file: PathBuf,
+        /// Also if there is a database: it is kept beside the new one
+        #[arg(long)]
+        replace: bool,
+        /// The data directory
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+        /// The settings file
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
     /// Copy everything from a SQLite file into an empty PostgreSQL database
     #[command(after_help = examples::DB)]
     Move {
