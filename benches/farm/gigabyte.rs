@@ -149,7 +149,8 @@ fn ended() -> FinishReport {
     }
 }
 
-fn planned() -> FinishReport {
+/// The report of a plan that found nothing of its own.
+pub(crate) fn planned() -> FinishReport {
     let info = CommitInfo {
         author: "A".to_owned(),
         email: String::new(),

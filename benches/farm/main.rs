@@ -20,6 +20,7 @@ mod planning;
 #[path = "../../tests/support/postgres.rs"]
 #[expect(dead_code, clippy::unwrap_used, reason = "it is made for tests")]
 mod postgres;
+mod queues;
 mod report;
 mod repository;
 mod requests;
@@ -35,7 +36,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{hand::Hand, report::Report, server::Kiln};
 
-const PARTS: [&str; 12] = [
+const PARTS: [&str; 13] = [
     "latency",
     "throughput",
     "upload",
@@ -46,13 +47,14 @@ const PARTS: [&str; 12] = [
     "followers",
     "million",
     "claims",
+    "queues",
     "gigabyte",
     "requests",
 ];
 
 /// Parts that need no container engine.
-const WITHOUT_ENGINE: [&str; 6] =
-    ["planning", "followers", "million", "claims", "gigabyte", "requests"];
+const WITHOUT_ENGINE: [&str; 7] =
+    ["planning", "followers", "million", "claims", "queues", "gigabyte", "requests"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -98,6 +100,9 @@ async fn measure(report: &mut Report) -> anyhow::Result<()> {
     }
     if wants("claims") {
         claims::measure(report).await.context("claims")?;
+    }
+    if wants("queues") {
+        queues::measure(report).await.context("claims in queues")?;
     }
     if wants("million") {
         million::measure(report).await.context("a million jobs")?;

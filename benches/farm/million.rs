@@ -33,7 +33,7 @@ const REQUESTS: u32 = 400;
 type Path = Box<dyn Fn(u32) -> String>;
 
 /// Where the rows are.
-enum Rows<'a> {
+pub(crate) enum Rows<'a> {
     Sqlite(Box<SqliteConnection>),
     Postgres(&'a Postgres),
 }
@@ -140,6 +140,36 @@ impl Rows<'_> {
         self.copy(("attempts", "job_id", job), JOBS, &new).await?;
         self.run("ANALYZE".to_owned()).await?;
         Ok(())
+    }
+
+    /// Copies a build and its waiting leg, spread evenly over queues `q0`, `q1` … and shares.
+    pub(crate) async fn copy_waiting(
+        &mut self,
+        build: &str,
+        leg: &str,
+        copies: u32,
+        (queues, shares): (u32, u32),
+    ) -> anyhow::Result<()> {
+        let id = self.id("n.value");
+        self.copy(("builds", "id", build), copies, &[("id", &id)]).await?;
+        let text = |number: String| match self {
+            Self::Sqlite(_) => number,
+            Self::Postgres(_) => format!("({number})::text"),
+        };
+        let queue = format!("'q' || {}", text(format!("(n.value % {queues})")));
+        let share = format!("'share ' || {}", text(format!("(n.value / {queues} % {shares})")));
+        let new = [("id", &*id), ("build_id", &id), ("queue", &queue), ("share", &share)];
+        self.copy(("jobs", "id", leg), copies, &new).await?;
+        self.run(
+            "INSERT INTO lanes (kind, queue, share, created_by, priority, since, served_at, \
+             touched_at) SELECT kind, queue, share, created_by, priority, MIN(created_at), 0, \
+             MIN(created_at) FROM jobs WHERE state = 'queued' \
+             GROUP BY kind, queue, share, created_by, priority \
+             ON CONFLICT (kind, queue, share, created_by, priority) DO NOTHING"
+                .to_owned(),
+        )
+        .await?;
+        self.run("ANALYZE".to_owned()).await
     }
 
     /// A number as an id.

@@ -41,4 +41,4 @@ DROP INDEX jobs_to_claim;
 CREATE INDEX jobs_to_claim ON jobs (kind, queue, share, created_by, priority, created_at, leg, id)
     WHERE state = 'queued';
 -- What limits are compared with.
-CREATE INDEX jobs_running ON jobs (queue, share, created_by) WHERE state = 'running';
+CREATE INDEX jobs_running ON jobs (kind, queue, share, created_by) WHERE state = 'running';

@@ -5,7 +5,7 @@
 //! has committed, so that a limit holds however many servers there are. Where several queues are of
 //! equal priority it goes into one that nobody is in; otherwise it waits its turn.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{
     Queue, QueueError,
@@ -14,13 +14,17 @@ use super::{
     turns::{Load, Turn, in_turn},
 };
 use crate::{
-    model::{AgentId, JobId, JobState, Label, QueueName},
+    model::{AgentId, JobId, JobState, Label, QueueName, Timestamp},
     protocol::{ClaimRequest, Claimed, JobKind},
-    store::{Fit, Lane},
+    store::{Fit, Lane, QueueRow, Tx},
 };
 
-/// Lanes that are looked into at a time: mostly the first has a job that fits.
-const BATCH: usize = 64;
+/// Lanes that are looked into at first. Mostly the first has a job that fits; the others are where
+/// else to go if somebody is there.
+const FEW: usize = 16;
+
+/// How many times as many are looked into next.
+const MORE: usize = 4;
 
 /// Who wants a job.
 #[derive(Debug)]
@@ -59,26 +63,55 @@ impl Queue {
             return Ok(Vec::new());
         }
         let now = self.store.clock_in(&mut tx).await?.unwrap_or_else(|| self.clock.now());
-        let queues = self.store.queues(&mut tx).await?;
-        let running = if queues.iter().any(|queue| queue.has_limits()) {
-            self.store.running_legs(&mut tx).await?
-        } else {
-            Vec::new()
-        };
-        let load = Load::new(running);
+        let queues = by_name(self.store.queues(&mut tx).await?);
         for &kind in kinds {
-            let rules = (&queues[..], &load, &taker.labels, self.settings.aging);
-            let turns = in_turn((kind, &lanes), rules.0, rules.1, rules.2, rules.3);
-            for batch in turns.chunks(BATCH) {
-                let keys: Vec<&Lane> = batch.iter().map(|turn| &turn.lane).collect();
-                let places =
-                    self.store.waiting_lanes(&mut tx, (kind, &keys), &taker.fit, now).await?;
-                if !places.is_empty() {
-                    return Ok(places.into_iter().map(|place| batch[place].clone()).collect());
+            let turns = in_turn((kind, &lanes), &queues, &taker.labels, self.settings.aging);
+            let mut turns = &turns[..];
+            let mut size = FEW;
+            while !turns.is_empty() {
+                let (batch, rest) = turns.split_at(size.min(turns.len()));
+                let open = self.open(&mut tx, &queues, batch).await?;
+                let open = self.waiting_of(&mut tx, (kind, &open), taker, now).await?;
+                if !open.is_empty() {
+                    return Ok(open.into_iter().cloned().collect());
                 }
+                (turns, size) = (rest, size * MORE);
             }
         }
         Ok(Vec::new())
+    }
+
+    /// Those of these lanes whose queues let more run.
+    async fn open<'t>(
+        &self,
+        tx: &mut Tx,
+        queues: &HashMap<QueueName, QueueRow>,
+        turns: &'t [Turn],
+    ) -> Result<Vec<&'t Turn>, QueueError> {
+        let limited: BTreeSet<&QueueName> =
+            turns.iter().filter(|turn| turn.is_limited).map(|turn| &turn.lane.queue).collect();
+        if limited.is_empty() || turns[0].lane.kind == JobKind::Plan {
+            return Ok(turns.iter().collect());
+        }
+        let names: Vec<&QueueName> = limited.into_iter().collect();
+        let load = Load::new(self.store.running_legs_of(tx, &names).await?);
+        Ok(turns.iter().filter(|turn| load.allows(queues, &turn.lane)).collect())
+    }
+
+    /// Those of these lanes that have a job for the agent.
+    async fn waiting_of<'t>(
+        &self,
+        tx: &mut Tx,
+        (kind, turns): (JobKind, &[&'t Turn]),
+        taker: &Taker<'_>,
+        now: Timestamp,
+    ) -> Result<Vec<&'t Turn>, QueueError> {
+        if turns.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys: Vec<&Lane> = turns.iter().map(|turn| &turn.lane).collect();
+        let places = self.store.waiting_lanes(tx, (kind, &keys), &taker.fit, now).await?;
+        Ok(places.into_iter().map(|place| turns[place]).collect())
     }
 
     /// A job of one of these lanes, which are of equal priority.
@@ -151,18 +184,19 @@ impl Queue {
         name: &QueueName,
     ) -> Result<Option<Claimed>, QueueError> {
         let Some(row) = self.store.queue(&mut change.tx, name).await? else { return Ok(None) };
-        let load = Load::new(self.store.running_legs_of(&mut change.tx, name).await?);
+        let queues = by_name(vec![row]);
+        let load = Load::new(self.store.running_legs_of(&mut change.tx, &[name]).await?);
         let lanes = self.store.lanes_of(&mut change.tx, name).await?;
         let kind = JobKind::Leg;
-        let aging = self.settings.aging;
-        let turns = in_turn((kind, &lanes), &[row], &load, &taker.labels, aging);
+        let turns = in_turn((kind, &lanes), &queues, &taker.labels, self.settings.aging);
+        let open: Vec<&Turn> =
+            turns.iter().filter(|turn| load.allows(&queues, &turn.lane)).collect();
+        let now = change.now;
         let mut waiting: Vec<&Lane> = Vec::new();
-        for batch in turns.chunks(BATCH) {
-            let keys: Vec<&Lane> = batch.iter().map(|turn| &turn.lane).collect();
-            let (tx, now) = (&mut change.tx, change.now);
-            let places = self.store.waiting_lanes(tx, (kind, &keys), &taker.fit, now).await?;
-            waiting.extend(places.into_iter().map(|place| &batch[place].lane));
-            if !waiting.is_empty() {
+        for batch in open.chunks(FEW) {
+            let found = self.waiting_of(&mut change.tx, (kind, batch), taker, now).await?;
+            if !found.is_empty() {
+                waiting = found.into_iter().map(|turn| &turn.lane).collect();
                 break;
             }
         }
@@ -231,4 +265,8 @@ impl Queue {
         );
         Ok(claimed)
     }
+}
+
+fn by_name(queues: Vec<QueueRow>) -> HashMap<QueueName, QueueRow> {
+    queues.into_iter().map(|queue| (queue.name.clone(), queue)).collect()
 }

@@ -80,6 +80,14 @@ impl Load {
         Self(load)
     }
 
+    /// Whether a job of a lane may be given out. Plans always may: they are what makes jobs known.
+    pub(super) fn allows(&self, queues: &HashMap<QueueName, QueueRow>, lane: &Lane) -> bool {
+        lane.kind == JobKind::Plan
+            || queues
+                .get(&lane.queue)
+                .is_some_and(|queue| self.blocked(queue, &lane.share, &lane.created_by).is_none())
+    }
+
     /// Why no leg of this share and user is given out in a queue; nothing if it can be.
     pub(super) fn blocked(&self, queue: &QueueRow, share: &str, user: &str) -> Option<Blocked> {
         if let Some(pause) = &queue.paused {
@@ -100,16 +108,14 @@ impl Load {
     }
 }
 
-/// The lanes of one kind that an agent with these labels may be given a job of, the next one first.
+/// The lanes of one kind that an agent with these labels may be given a job of, the next one first,
+/// whatever runs now.
 pub(super) fn in_turn(
     (kind, lanes): (JobKind, &[LaneRow]),
-    queues: &[QueueRow],
-    load: &Load,
+    queues: &HashMap<QueueName, QueueRow>,
     labels: &BTreeSet<Label>,
     aging: Duration,
 ) -> Vec<Turn> {
-    let queues: HashMap<&QueueName, &QueueRow> =
-        queues.iter().map(|queue| (&queue.name, queue)).collect();
     let mut served = HashMap::new();
     for row in lanes.iter().filter(|row| row.lane.kind == kind) {
         let at = served.entry(line(&row.lane)).or_insert(row.served_at);
@@ -121,9 +127,8 @@ pub(super) fn in_turn(
         .filter_map(|row| {
             let lane = &row.lane;
             let queue = queues.get(&lane.queue)?;
-            // Plans are what makes jobs known: no limit concerns them, and they go on in a pause.
-            let is_open = kind == JobKind::Plan
-                || load.blocked(queue, &lane.share, &lane.created_by).is_none();
+            // Plans are what makes jobs known: they go on in a pause.
+            let is_open = kind == JobKind::Plan || queue.paused.is_none();
             if !is_open || !queue.rules.requires.is_subset(labels) {
                 return None;
             }
@@ -168,6 +173,10 @@ mod tests {
         }
     }
 
+    fn by_name(queues: &[QueueRow]) -> HashMap<QueueName, QueueRow> {
+        queues.iter().map(|queue| (queue.name.clone(), queue.clone())).collect()
+    }
+
     /// A lane of legs: whose, with which priority, since when, and when it was served; in seconds.
     fn lane(
         queue: &str,
@@ -188,8 +197,10 @@ mod tests {
 
     fn order(lanes: &[LaneRow], queues: &[QueueRow], load: &Load, labels: &[&str]) -> Vec<String> {
         let labels = labels.iter().map(|label| label.parse().unwrap()).collect();
-        in_turn((JobKind::Leg, lanes), queues, load, &labels, AGING)
+        let queues = by_name(queues);
+        in_turn((JobKind::Leg, lanes), &queues, &labels, AGING)
             .into_iter()
+            .filter(|turn| load.allows(&queues, &turn.lane))
             .map(|turn| format!("{}/{}", turn.lane.share, turn.lane.created_by))
             .collect()
     }
@@ -295,15 +306,14 @@ mod tests {
     /// its head start has been waited out by one job of each other lane.
     #[test]
     fn nothing_starves() {
-        let queues = [queue("q", QueueRules::default())];
+        let queues = by_name(&[queue("q", QueueRules::default())]);
         let mut lanes: Vec<LaneRow> = (0..5)
             .map(|number| lane("q", &format!("s{number}"), "u", (number * 10, 0, 0)))
             .collect();
         let mut last = [0_i64; 5];
         for second in 1..20_000_i64 {
             // A worker is free every ten seconds, and every lane always has a job.
-            let turns =
-                in_turn((JobKind::Leg, &lanes), &queues, &Load::default(), &BTreeSet::new(), AGING);
+            let turns = in_turn((JobKind::Leg, &lanes), &queues, &BTreeSet::new(), AGING);
             let at = lanes.iter().position(|row| row.lane == turns[0].lane).unwrap();
             let now = second * 10;
             lanes[at].served_at = Timestamp::from_millis(now * 1000);

@@ -4,12 +4,10 @@
 //! one is found by an index. A row stays for a while after its lane is empty; what counts is that a
 //! waiting job always has one, which is written in the transaction that lets it wait.
 
-use sqlx::FromRow;
-
 use super::{
     Fit, JobRow, Store, StoreError, Tx,
     claims::fitting,
-    error::{column, to_json, uint},
+    error::{column, json, to_json, uint},
     sql::{Sql, dialects, sql},
 };
 use crate::{
@@ -45,32 +43,25 @@ pub struct LaneRow {
     pub served_at: Timestamp,
 }
 
-#[derive(FromRow)]
-struct Flat {
-    kind: String,
-    queue: String,
-    share: String,
-    created_by: String,
-    priority: i64,
-    since: i64,
-    served_at: i64,
-}
+/// A row as it comes: kind, queue, share, user, priority, since, served at.
+type Flat = (String, String, String, String, i64, i64, i64);
 
 impl TryFrom<Flat> for LaneRow {
     type Error = StoreError;
 
     fn try_from(flat: Flat) -> Result<Self, StoreError> {
-        let bad = |problem| StoreError::inconsistent(TABLE, &flat.share, problem);
+        let (kind, queue, share, created_by, priority, since, served_at) = flat;
+        let bad = |problem| StoreError::inconsistent(TABLE, &share, problem);
         Ok(Self {
             lane: Lane {
-                kind: JobKind::from_name(&flat.kind).ok_or_else(|| bad("unknown kind"))?,
-                queue: column(TABLE, &flat.share, &flat.queue)?,
-                priority: i32::try_from(flat.priority).map_err(|_| bad("priority"))?,
-                share: flat.share,
-                created_by: flat.created_by,
+                kind: JobKind::from_name(&kind).ok_or_else(|| bad("unknown kind"))?,
+                queue: column(TABLE, &share, &queue)?,
+                priority: i32::try_from(priority).map_err(|_| bad("priority"))?,
+                share,
+                created_by,
             },
-            since: Timestamp::from_millis(flat.since),
-            served_at: Timestamp::from_millis(flat.served_at),
+            since: Timestamp::from_millis(since),
+            served_at: Timestamp::from_millis(served_at),
         })
     }
 }
@@ -90,8 +81,13 @@ impl Lane {
 impl Store {
     /// Every lane. Some are empty.
     pub async fn lanes(&self, tx: &mut Tx) -> Result<Vec<LaneRow>, StoreError> {
-        let rows = sql("SELECT * FROM lanes").fetch_all::<Flat>(tx).await?;
-        rows.into_iter().map(LaneRow::try_from).collect()
+        let query = dialects(
+            "SELECT json_group_array(json_array(kind, queue, share, created_by, priority, since, \
+             served_at)) FROM lanes",
+            "SELECT CAST(COALESCE(json_agg(json_build_array(kind, queue, share, created_by, priority, \
+             since, served_at)), '[]') AS TEXT) FROM lanes",
+        );
+        rows(query, tx).await
     }
 
     /// The lanes in which legs of one queue wait.
@@ -100,9 +96,13 @@ impl Store {
         tx: &mut Tx,
         queue: &QueueName,
     ) -> Result<Vec<LaneRow>, StoreError> {
-        let query = sql("SELECT * FROM lanes WHERE kind = 'leg' AND queue = $1");
-        let rows = query.bind(queue.as_str()).fetch_all::<Flat>(tx).await?;
-        rows.into_iter().map(LaneRow::try_from).collect()
+        let query = dialects(
+            "SELECT json_group_array(json_array(kind, queue, share, created_by, priority, since, \
+             served_at)) FROM lanes WHERE kind = 'leg' AND queue = $1",
+            "SELECT CAST(COALESCE(json_agg(json_build_array(kind, queue, share, created_by, priority, \
+             since, served_at)), '[]') AS TEXT) FROM lanes WHERE kind = 'leg' AND queue = $1",
+        );
+        rows(query.bind(queue.as_str()), tx).await
     }
 
     /// Notes that a job is about to wait in a lane. The row is always written, so that whoever is
@@ -233,7 +233,16 @@ impl Store {
     }
 }
 
-// `LIMIT` keeps PostgreSQL from looking at all jobs at once instead of at the first of each lane.
+/// The rows of a statement that gives them as one value: what a driver does for each row is more work
+/// than a lane, and every claim reads all of them.
+async fn rows(query: Sql, tx: &mut Tx) -> Result<Vec<LaneRow>, StoreError> {
+    let text = query.fetch_only::<String>(tx).await?;
+    let rows: Vec<Flat> = json(TABLE, "all", &text)?;
+    rows.into_iter().map(LaneRow::try_from).collect()
+}
+
+// `ORDER BY … LIMIT` has PostgreSQL look at the first job of each lane, by the index, and not through
+// the table for any that is in a lane.
 
 fn waiting_plans() -> Sql {
     dialects(
@@ -250,7 +259,7 @@ fn waiting_plans() -> Sql {
          AND priority = CAST(lane.it ->> 3 AS BIGINT) AND not_before <= $1 \
          AND (requires = '[]' \
          OR requires = ANY (ARRAY(SELECT jsonb_array_elements_text(CAST($3 AS JSONB))))) \
-         LIMIT 1) AS job",
+         ORDER BY created_at, leg, id LIMIT 1) AS job",
     )
 }
 
@@ -271,7 +280,7 @@ fn waiting_legs() -> Sql {
          AND (requires = '[]' \
          OR requires = ANY (ARRAY(SELECT jsonb_array_elements_text(CAST($3 AS JSONB))))) \
          AND toolchain = ANY (ARRAY(SELECT jsonb_array_elements_text(CAST($4 AS JSONB)))) \
-         AND memory_bytes <= $5 LIMIT 1) AS job",
+         AND memory_bytes <= $5 ORDER BY created_at, leg, id LIMIT 1) AS job",
     )
 }
 

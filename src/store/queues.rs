@@ -6,12 +6,13 @@
 
 use std::collections::BTreeSet;
 
+use serde::Deserialize;
 use sqlx::FromRow;
 
 use super::{
     Store, StoreError, Tx,
     error::{column, json, to_json, uint},
-    sql::sql,
+    sql::{dialects, sql},
 };
 use crate::{
     model::{Label, QueueName, Timestamp},
@@ -68,7 +69,7 @@ pub struct QueueCounts {
     pub oldest_waiting_since: Option<Timestamp>,
 }
 
-#[derive(FromRow)]
+#[derive(FromRow, Deserialize)]
 struct Flat {
     name: String,
     priority: i64,
@@ -107,10 +108,21 @@ impl TryFrom<Flat> for QueueRow {
 }
 
 impl Store {
-    /// Every queue, by name.
+    /// Every queue, by name. As one value: every claim reads them.
     pub async fn queues(&self, tx: &mut Tx) -> Result<Vec<QueueRow>, StoreError> {
-        let rows = sql("SELECT * FROM queues ORDER BY name").fetch_all::<Flat>(tx).await?;
-        rows.into_iter().map(QueueRow::try_from).collect()
+        let query = dialects(
+            "SELECT json_group_array(json_object('name', name, 'priority', priority, \
+             'concurrency', concurrency, 'per_project', per_project, 'per_user', per_user, \
+             'max_waiting', max_waiting, 'requires', requires, 'paused', paused, \
+             'created_at', created_at)) FROM queues",
+            "SELECT CAST(COALESCE(json_agg(queues), '[]') AS TEXT) FROM queues",
+        );
+        let text = query.fetch_only::<String>(tx).await?;
+        let rows: Vec<Flat> = json(TABLE, "all", &text)?;
+        let rows: Result<Vec<_>, _> = rows.into_iter().map(QueueRow::try_from).collect();
+        let mut rows = rows?;
+        rows.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(rows)
     }
 
     /// The queue with this name.
@@ -218,16 +230,22 @@ impl Store {
         running(query.fetch_all(tx).await?)
     }
 
-    /// What runs in one queue.
+    /// What runs in these queues.
     pub async fn running_legs_of(
         &self,
         tx: &mut Tx,
-        name: &QueueName,
+        names: &[&QueueName],
     ) -> Result<Vec<RunningLegs>, StoreError> {
-        let query = sql("SELECT queue, share, created_by, COUNT(*) FROM jobs \
-             WHERE state = 'running' AND kind = 'leg' AND queue = $1 \
-             GROUP BY queue, share, created_by");
-        running(query.bind(name.as_str()).fetch_all(tx).await?)
+        let query = dialects(
+            "SELECT queue, share, created_by, COUNT(*) FROM jobs \
+             WHERE state = 'running' AND kind = 'leg' \
+             AND queue IN (SELECT value FROM json_each($1)) GROUP BY queue, share, created_by",
+            "SELECT queue, share, created_by, COUNT(*) FROM jobs \
+             WHERE state = 'running' AND kind = 'leg' \
+             AND queue = ANY (ARRAY(SELECT jsonb_array_elements_text(CAST($1 AS JSONB)))) \
+             GROUP BY queue, share, created_by",
+        );
+        running(query.bind(to_json(names)).fetch_all(tx).await?)
     }
 
     /// How many jobs wait in a queue, counted no further than `most`.
@@ -247,7 +265,7 @@ impl Store {
         let query = sql("SELECT (SELECT COUNT(*) FROM (SELECT 1 FROM jobs WHERE state = 'queued' \
              AND kind IN ('plan', 'leg') AND queue = $1 LIMIT 1) AS waiting) \
              + (SELECT COUNT(*) FROM (SELECT 1 FROM jobs WHERE state = 'running' \
-             AND queue = $1 LIMIT 1) AS running)");
+             AND kind IN ('plan', 'leg') AND queue = $1 LIMIT 1) AS running)");
         Ok(query.bind(name.as_str()).fetch_only::<i64>(tx).await? > 0)
     }
 
