@@ -6,7 +6,7 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     http::Request,
-    middleware::from_fn_with_state,
+    middleware::{from_fn, from_fn_with_state},
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
@@ -21,7 +21,9 @@ use tower_http::{
     trace::TraceLayer,
 };
 
-use super::{ApiError, AppState, agents, audit::audit, docs, extract::MAX_JSON, guard::guard};
+use super::{
+    ApiError, AppState, agents, audit::audit, docs, extract::MAX_JSON, guard::guard, metrics::timed,
+};
 
 /// How long a client may stop in the middle of a body.
 const BODY_PATIENCE: Duration = Duration::from_secs(30);
@@ -43,6 +45,7 @@ pub fn router(state: AppState) -> Router {
             ApiError::no_route(request.uri().path())
         })
         .method_not_allowed_fallback(|| async { ApiError::wrong_method() })
+        .layer(from_fn(timed))
         .layer(from_fn_with_state(state.clone(), audit))
         .layer(DefaultBodyLimit::max(limit))
         .layer(RequestBodyTimeoutLayer::new(BODY_PATIENCE))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::{Bounds, Feed};
+use super::{Bounds, Feed, Readiness};
 use crate::{
     artifact::ArtifactStore, auth::Auth, logs::Logs, model::Clock, protocol::ToolchainView,
     queue::Queue, source::Sources, store::Store, uploads::Uploads,
@@ -38,6 +38,8 @@ pub struct AppState {
     pub hosts_are_all: bool,
     /// How much each may ask for.
     pub bounds: Bounds,
+    /// Whether it can do its work.
+    pub readiness: Readiness,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Places for requests that ask a remote for its refs: each starts a process.

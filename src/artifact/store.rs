@@ -22,6 +22,7 @@ use super::{
 use crate::{
     archive::{Digest, Hasher},
     config::artifacts::{ArtifactRoot, ArtifactSettings},
+    meters,
     model::Timestamp,
 };
 
@@ -82,6 +83,19 @@ impl std::fmt::Debug for Object {
     }
 }
 
+/// Tells how long the store took, and whether it failed: that something is not there is an answer.
+async fn timed<T>(
+    kind: &'static str,
+    asked: impl Future<Output = object_store::Result<T>>,
+) -> object_store::Result<T> {
+    let began = std::time::Instant::now();
+    let answer = asked.await;
+    let is_good = !matches!(&answer, Err(error) if !matches!(error,
+        object_store::Error::NotFound { .. } | object_store::Error::AlreadyExists { .. }));
+    meters::asked_store(kind, began.elapsed(), is_good);
+    answer
+}
+
 impl ArtifactStore {
     /// Opens the repository that the settings name. A folder is made if it is not there; a bucket
     /// has to be there, answer and let kiln in.
@@ -119,7 +133,7 @@ impl ArtifactStore {
     }
 
     /// Whether the service answers and has the bucket: asks for one object at most.
-    async fn probe(&self) -> Result<(), ArtifactError> {
+    pub async fn probe(&self) -> Result<(), ArtifactError> {
         self.inner.list(None).take(1).try_collect::<Vec<_>>().await?;
         Ok(())
     }
@@ -161,7 +175,11 @@ impl ArtifactStore {
             .with_max_concurrency(PARTS_AT_ONCE);
         match copy(&mut bytes, &mut writer, most).await {
             Ok(stored) => {
-                writer.shutdown().await?;
+                // What came before waited for who sends, too.
+                let began = std::time::Instant::now();
+                let ended = writer.shutdown().await;
+                meters::asked_store("put", began.elapsed(), ended.is_ok());
+                ended?;
                 Ok(stored)
             }
             Err(error) => {
@@ -176,7 +194,7 @@ impl ArtifactStore {
     /// Stores `bytes` under `key`.
     pub async fn put_bytes(&self, key: &Key, bytes: Bytes) -> Result<Stored, ArtifactError> {
         let stored = Stored { bytes: bytes.len() as u64, sha256: Digest::of(&bytes) };
-        self.inner.put(&key.path(), bytes.into()).await?;
+        timed("put", self.inner.put(&key.path(), bytes.into())).await?;
         Ok(stored)
     }
 
@@ -217,7 +235,7 @@ impl ArtifactStore {
 
     /// What is known of the object at `key`.
     pub async fn head(&self, key: &Key) -> Result<Option<Meta>, ArtifactError> {
-        match self.inner.head(&key.path()).await {
+        match timed("head", self.inner.head(&key.path())).await {
             Ok(meta) => Ok(Some(Meta::from(&meta))),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(error.into()),
@@ -230,7 +248,7 @@ impl ArtifactStore {
     }
 
     pub(super) async fn delete_path(&self, path: &Path) -> Result<bool, ArtifactError> {
-        match self.inner.delete(path).await {
+        match timed("delete", self.inner.delete(path)).await {
             Ok(()) => Ok(true),
             Err(object_store::Error::NotFound { .. }) => Ok(false),
             Err(error) => Err(error.into()),
@@ -255,7 +273,7 @@ impl ArtifactStore {
             Some(GetRange::Bounded(range)) => Some(range.clone()),
             _ => None,
         };
-        let result = self.inner.get_opts(&key.path(), options).await?;
+        let result = timed("get", self.inner.get_opts(&key.path(), options)).await?;
         // The backend shortens a range that reaches beyond the end; here that is an error.
         if wanted.is_some_and(|wanted| wanted != result.range) {
             return Err(ArtifactError::Range);

@@ -38,6 +38,9 @@ pub struct ServerSettings {
     pub failures_per_minute: NonZeroU32,
     /// Streams of logs and events that one account or address may have open.
     pub streams_per_account: NonZeroU32,
+    /// Where `/metrics` is answered without a token, for who can reach that address; nowhere if not
+    /// given.
+    pub metrics_listen: Option<SocketAddr>,
     /// How long lines of the audit log are kept, in days.
     pub audit_days: NonZeroU32,
     /// File with the enrollment token, the same for all servers of an installation; if not given,
@@ -92,6 +95,7 @@ impl Default for ServerSettings {
             requests_per_second: at_least_one(500),
             failures_per_minute: at_least_one(30),
             streams_per_account: at_least_one(2_000),
+            metrics_listen: None,
             audit_days: at_least_one(365),
             enrollment_token_file: None,
             lease_seconds: 30,

@@ -5,6 +5,7 @@
 
 use super::{LogError, Logs};
 use crate::{
+    meters,
     model::{AgentId, Frame, FrameKind, JobId},
     protocol::{LogEnd, StepView},
     store::{AttemptRow, Notice, Tx},
@@ -43,6 +44,7 @@ impl Logs {
         self.store.set_attempt_log(&mut tx, &stored).await?;
         self.store.notify(&mut tx, Notice::Log(job)).await?;
         tx.commit().await?;
+        meters::logged(stored.log_end.offset.saturating_sub(before.offset));
         self.hub.append(job, attempt, &new);
         Ok(stored.log_end)
     }

@@ -4,6 +4,7 @@ use tokio::time::{Duration, Instant, timeout_at};
 
 use super::{Queue, QueueError, claim::millis};
 use crate::{
+    meters,
     model::{AgentId, Cause, JobId, JobState, Running, StateName, TransitionError, Verdict},
     protocol::{FinishReport, JobKind, RenewAnswer, RenewRequest, SandboxView},
     store::{AttemptEnd, JobRow},
@@ -73,7 +74,13 @@ impl Queue {
         let row = change.job_alone(job).await?;
         Self::running(&row, agent, attempt)?;
         self.store.set_attempt_sandbox(&mut change.tx, job, attempt, sandbox).await?;
-        change.commit().await
+        let took = match &row.state {
+            JobState::Running(running) => change.now.since(running.started_at),
+            _ => Duration::ZERO,
+        };
+        change.commit().await?;
+        meters::prepared(took);
+        Ok(())
     }
 
     /// Ends an attempt. Answers `LogIncomplete` until the log is whole, and the same as before if
@@ -110,8 +117,11 @@ impl Queue {
         self.store.end_attempt(&mut change.tx, job, attempt, &end).await?;
         let state =
             row.state.clone().finish((attempt, agent), verdict, message.clone(), change.now)?;
+        let took = change.now.since(stored.started_at);
         change.put_state(&row, &state).await?;
         change.commit().await?;
+        let how = (verdict.outcome(), verdict.cause());
+        meters::ended(row.job.toolchain.as_ref(), how, took);
         tracing::info!(
             job.id = %job, job.attempt = attempt, job.outcome = %verdict.outcome(),
             job.cause = verdict.cause().map(Cause::as_str), "attempt finished: {message}"

@@ -4,6 +4,7 @@ use tokio::time::{Duration, Instant, timeout_at};
 
 use super::{Queue, QueueError, take::Taker};
 use crate::{
+    meters,
     model::{AgentId, JobState, Recipe, Revision},
     protocol::{
         BuildSource, ClaimRequest, Claimed, ClaimedGit, ClaimedSource, ClaimedUpload, JobKind,
@@ -40,6 +41,7 @@ impl Queue {
             // Either something changed or it is time to look anyway.
             let _ = timeout_at(next_look, changes.changed()).await;
             if Instant::now() >= deadline {
+                meters::claimed(None);
                 return Ok(None);
             }
         }

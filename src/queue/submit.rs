@@ -10,6 +10,7 @@ use super::{
     queues::{PRIORITIES, unknown},
 };
 use crate::{
+    meters,
     model::{BuildId, JobId, Principal, ProjectId, Revision, Scope},
     protocol::{
         BuildSource, BuildState, EventKind, JobKind, SourceSubmission, SubmitBuild, Trigger,
@@ -222,6 +223,7 @@ impl Queue {
         change.tell(event);
         change.insert_job(&plan).await?;
         change.commit().await?;
+        meters::submitted();
         tracing::info!(build.id = %build.id, build.commit = %build.commit, "build submitted");
         Ok(build.id)
     }

@@ -14,6 +14,7 @@ use super::{
     turns::{Load, Turn, in_turn},
 };
 use crate::{
+    meters,
     model::{AgentId, JobId, JobState, Label, QueueName, Timestamp},
     protocol::{ClaimRequest, Claimed, JobKind},
     store::{Fit, Lane, QueueRow, Tx},
@@ -244,6 +245,10 @@ impl Queue {
     ) -> Result<Claimed, QueueError> {
         let (agent, now) = (taker.agent, change.now);
         let mut row = change.job_alone(id).await?;
+        let ready_at = match &row.state {
+            JobState::Queued(queued) => queued.since.max(queued.not_before),
+            _ => now,
+        };
         let running = row.state.claim(agent, taker.request.claim, now, self.settings.lease);
         let running = running.map_err(|_| QueueError::Taken)?;
         let number = running.attempt.number;
@@ -259,6 +264,7 @@ impl Queue {
         // Late, since all who take from this lane write here.
         self.store.serve_lane(&mut change.tx, lane, now).await?;
         change.commit().await?;
+        meters::claimed(Some(now.since(ready_at)));
         tracing::info!(
             job.id = %row.job.id, job.attempt = number, agent.id = %agent, queue = %row.job.queue,
             "job claimed"

@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Queue, QueueError, leases::LeaseWatch};
 use crate::{
+    meters,
     model::{Cause, JobId, JobState, Timestamp, Verdict},
     store::Lease,
 };
@@ -87,6 +88,7 @@ impl Queue {
         change.end_attempt(lease.job, lease.attempt, lost, message).await?;
         change.put_state(&row, &state).await?;
         change.commit().await?;
+        meters::lapsed();
         tracing::warn!(job.id = %lease.job, job.attempt = lease.attempt, "lease lapsed");
         Ok(())
     }

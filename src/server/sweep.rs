@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     artifact::{ArtifactStore, Key, ObjectName},
+    meters,
     model::{Clock, JobId, Timestamp},
     store::{AttemptObjects, Store},
     uploads::Uploads,
@@ -96,6 +97,7 @@ async fn sweep(
             lost.iter().take(TOLD).cloned().collect::<Vec<_>>().join(", ")
         );
     }
+    meters::swept((swept.objects + swept.staged) as u64);
     if swept.objects + swept.staged > 0 {
         tracing::info!(
             objects = swept.objects,

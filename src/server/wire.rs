@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -21,12 +21,13 @@ use super::{
     sweep, tls,
 };
 use crate::{
-    api::{self, AppState, Bounds, Feed},
+    api::{self, AppState, Bounds, Feed, Readiness},
     archive::tree::TreeBounds,
     artifact::{ArtifactError, ArtifactStore},
     auth::{Auth, AuthError, EnrollmentError, admin_token, enrollment_token},
     config::{Anonymous, DatabaseError, Settings},
     logs::Logs,
+    meters,
     model::{Clock, LimitError},
     protocol::ToolchainView,
     queue::{Queue, QueueError, QueueSettings},
@@ -64,7 +65,7 @@ pub enum ServeError {
     #[error(
         "server.anonymous = \"admin\" is for loopback only, and this server listens on {0}: leave it out, and make tokens with `kiln token create`"
     )]
-    Open(std::net::SocketAddr),
+    Open(SocketAddr),
     /// The enrollment token cannot be used.
     #[error(transparent)]
     Enrollment(#[from] EnrollmentError),
@@ -104,6 +105,7 @@ pub struct Server {
     clock: Arc<dyn Clock>,
     tls: Option<Arc<rustls::ServerConfig>>,
     audit_days: u32,
+    metrics: Option<SocketAddr>,
     enrollment: String,
     _lock: File,
 }
@@ -171,6 +173,7 @@ impl Server {
                 .collect(),
             hosts_are_all: !server.hosts.is_empty(),
             bounds: Bounds::new(server),
+            readiness: Readiness::default(),
             clock: Arc::clone(&clock),
             resolving: Arc::new(Semaphore::new(RESOLVING)),
             stop: CancellationToken::new(),
@@ -178,7 +181,8 @@ impl Server {
         };
         state.auth.admit(&enrollment).await?;
         let audit_days = server.audit_days.get();
-        Ok(Self { state, clock, tls, audit_days, enrollment, _lock: lock })
+        let metrics = server.metrics_listen;
+        Ok(Self { state, clock, tls, audit_days, metrics, enrollment, _lock: lock })
     }
 
     /// The token by which agents make themselves known.
@@ -199,7 +203,11 @@ impl Server {
         inner: Option<TcpListener>,
         stop: CancellationToken,
     ) -> Result<(), ServeError> {
-        let Self { mut state, clock, tls, audit_days, _lock: lock, .. } = self;
+        let Self { mut state, clock, tls, audit_days, metrics, _lock: lock, .. } = self;
+        let figures = match metrics {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
         state.stop = stop.clone();
         // The address it listens on is a name of this machine, too.
         let own = match listener.local_addr().map(|address| address.ip()) {
@@ -234,6 +242,14 @@ impl Server {
             forget::run((kept, bounds), (audit_clock, audit_days), token).await;
             Ok(())
         });
+        meters::recorder();
+        if let Some(listener) = figures {
+            let (router, token) = (api::metrics_router(state.clone()), stop.clone());
+            tasks.spawn(async move {
+                http::serve(vec![Door { listener, tls: None }], router, token).await;
+                Ok(())
+            });
+        }
         let store = state.store.clone();
         let watch = stop.clone();
         let doors = std::iter::once(Door { listener, tls: tls.map(TlsAcceptor::from) })

@@ -118,6 +118,8 @@ impl<'a> From<&'a Store> for On<'a> {
 macro_rules! each {
     ($sql:expr, $on:expr, $query:ident::<$db:ident $(, $row:ty)?>, $how:ident) => {{
         debug_assert_eq!(places(&$sql.postgres), $sql.values.len(), "{}", $sql.postgres);
+        // Counted also if it fails: a database that hangs is the one to hear of.
+        let _timed = Timed::begin();
         match $on.into() {
             On::SqliteTx(one) => {
                 let values: SqliteArguments = arguments($sql.values)?;
@@ -137,6 +139,21 @@ macro_rules! each {
             }
         }
     }};
+}
+
+/// Tells how long a statement took, however it ends.
+struct Timed(std::time::Instant);
+
+impl Timed {
+    fn begin() -> Self {
+        Self(std::time::Instant::now())
+    }
+}
+
+impl Drop for Timed {
+    fn drop(&mut self) {
+        crate::meters::asked_database(self.0.elapsed());
+    }
 }
 
 /// How many values a statement wants: a database passes over those that are too many.

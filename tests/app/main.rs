@@ -34,6 +34,7 @@ mod follow;
 mod fuzz;
 mod lists;
 mod logs;
+mod metrics;
 mod queues;
 mod recipe;
 mod releases;
