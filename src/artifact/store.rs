@@ -132,10 +132,27 @@ impl ArtifactStore {
         Ok(Self { inner: Arc::new(inner), folder: Some(root), signed: None })
     }
 
-    /// Whether the service answers and has the bucket: asks for one object at most.
+    /// Whether objects can be had and written: a service is asked for one object at most, in a folder
+    /// a file is written and removed.
     pub async fn probe(&self) -> Result<(), ArtifactError> {
-        self.inner.list(None).take(1).try_collect::<Vec<_>>().await?;
-        Ok(())
+        let Some(folder) = self.folder.clone() else {
+            self.inner.list(None).take(1).try_collect::<Vec<_>>().await?;
+            return Ok(());
+        };
+        let written = tokio::task::spawn_blocking(move || {
+            let name = format!(".ready-{}-{:08x}", std::process::id(), rand::random::<u32>());
+            let path = folder.join(name);
+            let written = std::fs::write(&path, b"?");
+            written.and(std::fs::remove_file(&path)).map_err(|error| (folder, error))
+        });
+        match written.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err((folder, error))) => {
+                let problem = format!("{} cannot be written: {error}", folder.display());
+                Err(ArtifactError::Failed(problem))
+            }
+            Err(_) => Err(ArtifactError::Failed("it could not be tried".to_owned())),
+        }
     }
 
     /// A URL from which whoever has it can read the object at `key` for as long as `good_for`; none

@@ -10,7 +10,7 @@ use kiln::{
 use serde_json::Value;
 
 use crate::{
-    farm::{Farm, Setup, project},
+    farm::{Farm, PATIENCE, Setup, project, tick},
     script::hello,
     wire::Ask,
 };
@@ -150,10 +150,26 @@ async fn figures_are_for_who_may_see_all_or_on_an_address_of_their_own() {
 }
 
 #[tokio::test]
-async fn ready_means_that_the_database_and_the_store_answer() {
+async fn ready_means_that_the_artifact_repository_answers() {
     let farm = Farm::alone().await;
     let ready = || async { Ask::get("/readyz").send(farm.address()).await };
-    assert_eq!(ready().await.status, 200);
+    let folder = farm.server_data().join("artifacts");
+    let aside = farm.server_data().join("aside");
+    std::fs::rename(&folder, &aside).unwrap();
+    std::fs::write(&folder, "a disk that is not mounted").unwrap();
+    let answer = ready().await;
+    assert_eq!(
+        (answer.status, &*answer.text()),
+        (503, "the artifact repository does not answer\n")
+    );
+    // That it cannot do its work does not mean that it should be killed.
     assert_eq!(Ask::get("/healthz").send(farm.address()).await.status, 200);
+    std::fs::remove_file(&folder).unwrap();
+    std::fs::rename(&aside, &folder).unwrap();
+    let began = std::time::Instant::now();
+    while ready().await.status != 200 {
+        assert!(began.elapsed() < PATIENCE, "it does not recover");
+        tick().await;
+    }
     farm.end().await;
 }

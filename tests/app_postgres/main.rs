@@ -47,6 +47,8 @@ mod follow;
 mod lists;
 #[path = "../app/logs.rs"]
 mod logs;
+#[path = "../app/metrics.rs"]
+mod metrics;
 #[path = "../app/queues.rs"]
 mod queues;
 #[path = "../app/recipe.rs"]

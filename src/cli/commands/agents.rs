@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{hand_over, say};
+use super::say::{hand_over, say};
 use crate::{
     cli::{
         CliError, Console,

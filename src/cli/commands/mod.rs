@@ -11,6 +11,7 @@ mod list;
 mod log;
 mod project;
 mod queue;
+mod say;
 mod shell;
 mod show;
 mod source;
@@ -32,25 +33,3 @@ pub(super) use show::show;
 pub(super) use source::Found;
 pub(super) use source::Place;
 pub(super) use token::{audit, token, whoami};
-
-use std::{fs::OpenOptions, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path};
-
-use super::{CliError, Console};
-
-/// Prints one line.
-fn say(console: &mut Console, line: &str) -> Result<(), CliError> {
-    Ok(console.print(&format!("{line}\n"))?)
-}
-
-/// Prints a new token, or writes it into a new file that only its owner can read.
-fn hand_over(token: &str, file: Option<&Path>, console: &mut Console) -> Result<(), CliError> {
-    let Some(path) = file else { return say(console, token) };
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .and_then(|mut file| file.write_all(token.as_bytes()));
-    written.map_err(|error| CliError::Usage(format!("{}: {error}", path.display())))?;
-    say(console, &format!("The token is in {}; bring it to where it is used.", path.display()))
-}

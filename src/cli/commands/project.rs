@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::say;
+use super::say::say;
 use crate::{
     cli::{
         CliError, Console,

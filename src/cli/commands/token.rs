@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{hand_over, say};
+use super::say::{hand_over, say};
 use crate::{
     cli::{
         CliError, Console,
