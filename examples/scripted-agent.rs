@@ -10,7 +10,7 @@ mod script;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use kiln::{
-    agent::{self, Deps, Machine, UploadCache},
+    agent::{self, Admission, Deps, Machine, UploadCache},
     config::{AgentSettings, PrivateAddresses, SourceSettings},
     model::SystemClock,
     sandbox::{Act, Produced, Scenario, ScriptedSandbox, SessionSpec},
@@ -74,6 +74,7 @@ async fn main() {
             shm_bytes: 0,
             source_bytes: 1 << 20,
         },
+        admission: Admission::always(),
         sandbox: Arc::new(ScriptedSandbox::new(build)),
         sources: Arc::new(Sources::with_helper(source, &folder, kiln.into()).unwrap()),
         uploads: UploadCache::new(folder.join("uploads"), 1 << 20),

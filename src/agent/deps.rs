@@ -3,6 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use super::{
+    admission::Admission,
     ports::{Sources, Toolchains},
     uploads::UploadCache,
 };
@@ -24,6 +25,8 @@ pub struct Deps {
     pub enrollment: Option<String>,
     /// The machine.
     pub machine: Machine,
+    /// When the machine takes no more.
+    pub admission: Admission,
     /// Where builds run.
     pub sandbox: Arc<dyn Sandbox>,
     /// Where commits come from; uploads come from the server.

@@ -9,6 +9,7 @@
 mod run;
 mod workers;
 
+mod admission;
 mod attempt;
 mod backoff;
 mod deps;
@@ -24,6 +25,7 @@ mod status;
 mod uploads;
 mod verdict;
 
+pub use admission::{Admission, Readings};
 pub use deps::{Deps, Machine, random_nonce};
 pub use ports::{
     FetchedSource, Inspection, PinnedToolchain, PortError, Received, Sources, Toolchains,

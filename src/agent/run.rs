@@ -13,7 +13,7 @@ use super::{
     backoff::Backoff,
     deps::{Deps, random_nonce},
     register,
-    status::{self, Skew},
+    status::{self, Pause, Skew},
     workers::{Alive, Workers},
 };
 use crate::{
@@ -24,6 +24,9 @@ use crate::{
 
 /// How long a claim asks to wait; the server may answer earlier.
 const CLAIM_WAIT: Duration = Duration::from_secs(30);
+
+/// The same while the machine can take nothing: how soon it is looked at again.
+const PAUSED_WAIT: Duration = Duration::from_secs(5);
 
 /// Runs the agent until it is told to stop; then it takes no new jobs, gives those that run the
 /// time the settings grant, ends the rest and cleans up.
@@ -70,11 +73,16 @@ async fn claim_loop(
     let mut id = ClaimId::new(deps.clock.now());
     let mut begins = true;
     let mut skew = Skew::default();
+    let mut pause = Pause::default();
     loop {
         let (busy, has_room) = (workers.busy(), workers.has_room());
-        let mut status = status::status(deps, busy, toolchains.borrow_and_update().clone());
+        let have = toolchains.borrow_and_update().clone();
+        let mut status = status::status(deps, (busy, workers.promised()), have);
         status.clock_skew_seconds = skew.seconds;
-        let wait_ms = u64::try_from(CLAIM_WAIT.as_millis()).unwrap_or(u64::MAX);
+        status.paused = pause.look(deps.admission.refusal());
+        // Looked at again soon, and told when it is over.
+        let wait = if status.paused.is_some() { PAUSED_WAIT } else { CLAIM_WAIT };
+        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         let request = ClaimRequest {
             claim: id,
             wait_ms,

@@ -32,7 +32,11 @@ pub(super) async fn watch_toolchains(deps: &Deps, present: watch::Sender<Vec<Pre
 }
 
 /// What a claim says of the agent.
-pub(super) fn status(deps: &Deps, busy: usize, toolchains: Vec<PresentToolchain>) -> AgentStatus {
+pub(super) fn status(
+    deps: &Deps,
+    (busy, promised): (usize, u64),
+    toolchains: Vec<PresentToolchain>,
+) -> AgentStatus {
     AgentStatus {
         workers: deps.workers(),
         busy: u32::try_from(busy).unwrap_or(u32::MAX),
@@ -43,6 +47,8 @@ pub(super) fn status(deps: &Deps, busy: usize, toolchains: Vec<PresentToolchain>
         toolchains,
         version: VERSION.to_owned(),
         clock_skew_seconds: None,
+        free_memory_bytes: (busy > 0).then(|| deps.machine.memory_bytes.saturating_sub(promised)),
+        paused: None,
         labels: labels(deps),
     }
 }
@@ -69,6 +75,23 @@ impl Skew {
             );
         }
         self.seconds = now;
+    }
+}
+
+/// Why nothing is taken; said once each time it begins and ends.
+#[derive(Default)]
+pub(super) struct Pause(Option<String>);
+
+impl Pause {
+    /// Says it if it is news.
+    pub(super) fn look(&mut self, refusal: Option<String>) -> Option<String> {
+        match (&self.0, &refusal) {
+            (None, Some(why)) => tracing::warn!("no job is taken for now: {why}"),
+            (Some(_), None) => tracing::info!("jobs are taken again"),
+            _ => {}
+        }
+        self.0.clone_from(&refusal);
+        refusal
     }
 }
 

@@ -1,4 +1,5 @@
-//! The attempts that run now, a task each.
+//! The attempts that run now, a task each: a worker is there for as long as its job, so that there are
+//! as many as are needed and none that is idle.
 
 use std::{
     collections::HashMap,
@@ -64,16 +65,20 @@ impl Workers {
         self.tasks.len()
     }
 
+    /// The memory that is promised to those that run.
+    pub(super) fn promised(&self) -> u64 {
+        self.running.values().map(|one| one.memory_bytes).fold(0, u64::saturating_add)
+    }
+
     /// Whether one more may be taken: a worker is free, and what runs leaves the memory that a job
-    /// of the usual size may take. One that asks for more comes all the same, and then stands for
-    /// several.
+    /// of the usual size may take. One that asks for more comes only
+    /// if it fits, which the server is told, and then stands for several.
     pub(super) fn has_room(&self) -> bool {
         let most = self.deps.workers();
         if self.busy() >= most as usize {
             return false;
         }
-        let taken = self.running.values().map(|one| one.memory_bytes).fold(0, u64::saturating_add);
-        self.busy() == 0 || self.deps.has_memory(most, taken)
+        self.busy() == 0 || self.deps.has_memory(most, self.promised())
     }
 
     /// Starts one more.

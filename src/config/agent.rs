@@ -36,6 +36,12 @@ pub struct AgentSettings {
     /// Uploaded trees that are kept for the next job that builds them, in bytes; the least recently
     /// used go first. 2 GiB are some hundred trees of usual size.
     pub uploads_bytes: u64,
+    /// The least that has to be free on the disks of the engine and of the agent, in bytes: below it no
+    /// job is taken. 2 GiB are a large image, or many logs.
+    pub min_free_bytes: u64,
+    /// The share of ten seconds in which something may have waited for memory, in percent: above it no
+    /// job is taken. A machine that swaps is at 50 and more.
+    pub max_memory_pressure: u32,
     /// How long a running job goes on without the server beyond its lease, in seconds: a server that
     /// was restarted takes it back. Two minutes are a reboot.
     pub lost_server_seconds: u32,
@@ -59,6 +65,8 @@ impl Default for AgentSettings {
             log_memory_bytes: 8 << 20,
             log_disk_bytes: 256 << 20,
             uploads_bytes: 2 << 30,
+            min_free_bytes: 2 << 30,
+            max_memory_pressure: 25,
             lost_server_seconds: 120,
             grace_seconds: 10,
             status_seconds: 15,

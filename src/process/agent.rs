@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::setup::{self, Setup};
 use crate::{
-    agent::{self as agents, Deps, Machine, UploadCache, random_nonce},
+    agent::{self as agents, Admission, Deps, Machine, Readings, UploadCache, random_nonce},
     auth::kept_secret,
     cli::AgentArgs,
     config::SeccompProfile,
@@ -120,6 +120,12 @@ async fn deps(
             profile: profile.to_owned(),
             shm_bytes: settings.sandbox.shm_bytes,
             source_bytes: settings.source.source_bytes,
+        },
+        admission: Admission {
+            places: vec![facts.root.clone().into(), directory.clone()],
+            min_free_bytes: settings.agent.min_free_bytes,
+            max_memory_pressure: settings.agent.max_memory_pressure,
+            readings: Readings::of_machine(),
         },
         sandbox: Arc::new(sandbox.clone()),
         sources: Arc::new(Sources::new(settings.source.clone(), data)?),

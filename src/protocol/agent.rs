@@ -122,6 +122,12 @@ pub struct AgentStatus {
     /// minute; behind if negative.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_skew_seconds: Option<i64>,
+    /// Memory that its running jobs leave, in bytes, where some run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub free_memory_bytes: Option<u64>,
+    /// Why it takes no jobs by itself: its disk is full, its memory short.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<String>,
     /// What it says of itself, beside what kiln knows.
     #[serde(default)]
     pub labels: BTreeSet<Label>,

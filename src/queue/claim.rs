@@ -79,7 +79,7 @@ impl Queue {
         let row = self.store.agent(agent).await?;
         let row = row.ok_or_else(|| QueueError::not_found("agent", agent))?;
         check_process(&row, request)?;
-        if row.hold.is_some() {
+        if row.hold.is_some() || request.status.paused.is_some() {
             return Ok(None);
         }
         let labels = row.labels();
@@ -91,7 +91,7 @@ impl Queue {
             // An engine that does not say is tried.
             memory_bytes: match request.status.memory_bytes {
                 0 => u64::MAX,
-                bytes => bytes,
+                bytes => request.status.free_memory_bytes.unwrap_or(bytes),
             },
         };
         Ok(Some(Taker { agent, request, fit, labels }))

@@ -150,7 +150,17 @@ impl Waiting {
             Some(hold) if fitting.iter().all(|agent| agent.hold.is_some()) => {
                 Some(format!("every agent that could take it is held: {}", hold.reason))
             }
-            _ => None,
+            _ => {
+                // Each for a reason of its own: one of them is said.
+                let is_out = |agent: &&&AgentRow| agent.hold.is_none();
+                let mut takers = fitting.iter().filter(is_out).peekable();
+                takers.peek()?;
+                let reasons =
+                    takers.map(|agent| agent.status.paused.as_ref().map(|why| (agent, why)));
+                let reasons: Option<Vec<_>> = reasons.collect();
+                let (agent, why) = reasons?.into_iter().next()?;
+                Some(format!("the agent {} takes no jobs: {why}", agent.name))
+            }
         }
     }
 

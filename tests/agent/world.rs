@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use kiln::{
     agent::{
-        self, Deps, FetchedSource, Inspection, Machine, PinnedToolchain, PortError, Received,
-        Sources, Toolchains, UploadCache, WithPackages,
+        self, Admission, Deps, FetchedSource, Inspection, Machine, PinnedToolchain, PortError,
+        Received, Sources, Toolchains, UploadCache, WithPackages,
     },
     builder::{FileKind, Listing, ToolchainFacts},
     config::AgentSettings,
@@ -237,6 +237,7 @@ impl World {
                 shm_bytes: 0,
                 source_bytes: 1 << 20,
             },
+            admission: Admission::always(),
             sandbox: Arc::new(self.sandbox.clone()),
             sources: Arc::new(setup.tree),
             uploads: UploadCache::new(self.directory.path().join("uploads"), 1 << 20),

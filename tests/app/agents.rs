@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kiln::{
     client::{AgentClient, ClientError},
-    model::{StateName, Verdict},
+    model::{Outcome, StateName, Verdict},
     protocol::{
         AgentView, ClaimRequest, HoldKind, LogEnd, NewEnrollment, PROTOCOL_VERSION, RegisterAnswer,
         RegisterRequest,
@@ -13,8 +13,10 @@ use kiln::{
 use serde_json::{Value, json};
 
 use crate::{
-    farm::{Farm, Setup, gcc},
+    farm::{Farm, Setup, gcc, project},
+    program::{kiln, run},
     raw::{Raw, report},
+    script::hello,
     wire::Ask,
 };
 
@@ -272,11 +274,66 @@ async fn an_agent_whose_clock_is_an_hour_off_works_and_is_told() {
     let repo = crate::farm::project([]);
     let build = farm.submit(&repo).await;
     let build = farm.finished(build.id).await;
-    assert_eq!(build.outcome, Some(kiln::model::Outcome::Success));
+    assert_eq!(build.outcome, Some(Outcome::Success));
     crate::farm::eventually("the skew is known", async || {
         let agents = farm.rest.agents().await.unwrap().items;
         agents[0].status.clock_skew_seconds.is_some_and(|skew| (3500..3700).contains(&skew))
     })
     .await;
+    farm.end().await;
+}
+
+/// What the machine of the next test says is free.
+static FREE: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+
+#[tokio::test]
+async fn an_agent_whose_disk_is_full_takes_nothing_and_says_why_until_there_is_space() {
+    use std::sync::atomic::Ordering;
+
+    let mut farm = Farm::with(Setup { agents: 0, ..Setup::default() }, |_| hello()).await;
+    farm.admission = kiln::agent::Admission {
+        places: vec!["/engine".into()],
+        min_free_bytes: 1 << 30,
+        readings: kiln::agent::Readings {
+            free: |_| Some(FREE.load(Ordering::Relaxed)),
+            pressure: || None,
+        },
+        ..kiln::agent::Admission::always()
+    };
+    FREE.store(100 << 20, Ordering::Relaxed);
+    farm.start_agent(0);
+    let repo = project([]);
+    let build = farm.submit(&repo).await;
+    let told = farm
+        .until_build(build.id, |build| build.plan.message.contains("100 MiB are free at /engine"))
+        .await;
+    assert_eq!(told.plan.attempt, 0, "{}", told.plan.message);
+    let agent = farm.rest.agents().await.unwrap().items.remove(0);
+    assert!(agent.online && agent.status.paused.is_some(), "{agent:?}");
+    let ran = run(kiln(&farm.url(), &["agents", "list"])).await;
+    assert!(ran.text().contains("paused") && ran.text().contains("MiB have to be"), "{ran:?}");
+    FREE.store(9 << 30, Ordering::Relaxed);
+    let ended = farm.finished(build.id).await;
+    assert_eq!(ended.outcome, Some(Outcome::Success));
+    farm.end().await;
+}
+
+#[tokio::test]
+async fn an_agent_gets_no_more_than_its_running_jobs_leave_of_its_memory() {
+    let farm = Farm::alone().await;
+    let agent = Raw::new(&farm, "a").await;
+    let large = json!({"limits": {"memory_bytes": 6_u64 << 30}});
+    let build = farm.submit_raw(large).await;
+    agent.plan().await;
+    let ask = async |free: Option<u64>| {
+        let mut request = agent.request(Duration::ZERO);
+        request.status.memory_bytes = 16 << 30;
+        request.status.free_memory_bytes = free;
+        agent.client.claim(&request).await.unwrap()
+    };
+    assert!(ask(Some(4 << 30)).await.is_none(), "what runs leaves too little");
+    let leg = ask(Some(9 << 30)).await.expect("it fits now");
+    agent.end(&leg, Verdict::Success).await;
+    farm.finished(build.id).await;
     farm.end().await;
 }

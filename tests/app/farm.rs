@@ -9,7 +9,7 @@ use std::{
 };
 
 use kiln::{
-    agent::{self, Deps, Machine, UploadCache},
+    agent::{self, Admission, Deps, Machine, UploadCache},
     client::Rest,
     config::{AgentSettings, Anonymous, PrivateAddresses, Settings, artifacts::ArtifactRoot},
     model::{BuildId, Clock, JobId, ManualClock, StateName, SystemClock, ToolchainName},
@@ -61,6 +61,8 @@ pub(crate) struct Farm {
     clock: Arc<dyn Clock>,
     settings: Settings,
     shelf: Shelf,
+    /// Of agents that start from now on.
+    pub(crate) admission: Admission,
     workers: u32,
     address: SocketAddr,
     serving: Option<(CancellationToken, JoinHandle<()>)>,
@@ -185,6 +187,7 @@ impl Farm {
             clock,
             settings,
             shelf: setup.shelf,
+            admission: Admission::always(),
             workers: setup.workers,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             serving: None,
@@ -323,6 +326,7 @@ impl Farm {
                 shm_bytes: 0,
                 source_bytes: 1 << 20,
             },
+            admission: self.admission.clone(),
             sandbox: Arc::new(self.sandbox.clone()),
             sources: Arc::new(self.sources(&data)),
             uploads: UploadCache::new(data.join("uploads"), 1 << 20),

@@ -22,6 +22,13 @@ pub struct AgentsArgs {
 /// What to do with agents.
 #[derive(Debug, Subcommand)]
 pub enum AgentsCommand {
+    /// List the agents, as without a command
+    #[command(after_help = examples::AGENTS)]
+    List {
+        /// Print the API's JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Have an agent take no more jobs; what it runs goes on
     #[command(after_help = examples::AGENTS)]
     Hold {

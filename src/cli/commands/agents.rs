@@ -25,8 +25,9 @@ pub(in crate::cli) async fn agents(
     console: &mut Console,
 ) -> Result<(), CliError> {
     match &args.command {
-        None if args.json => Ok(console.json(&rest.get::<Value>(&Paths::agents()).await?)?),
-        None => {
+        Some(AgentsCommand::List { json: true }) => list_json(rest, console).await,
+        None if args.json => list_json(rest, console).await,
+        None | Some(AgentsCommand::List { json: false }) => {
             let page = rest.agents().await?;
             Ok(console.render(|out| render::agents(&page.items, SystemClock.now(), out))?)
         }
@@ -73,6 +74,10 @@ pub(in crate::cli) async fn agents(
             say(console, "it lets nobody in any more; agents that it let in stay")
         }
     }
+}
+
+async fn list_json(rest: &Rest, console: &mut Console) -> Result<(), CliError> {
+    Ok(console.json(&rest.get::<Value>(&Paths::agents()).await?)?)
 }
 
 /// The agent of this name or id.

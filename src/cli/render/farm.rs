@@ -42,8 +42,17 @@ pub(in crate::cli) fn agents(
     now: Timestamp,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let mut table =
-        Table::new(&["AGENT", "STATE", "BUSY", "CPUS", "MEMORY", "ENGINE", "TOOLCHAINS", "SEEN"]);
+    let mut table = Table::new(&[
+        "AGENT",
+        "STATE",
+        "BUSY",
+        "CPUS",
+        "MEMORY",
+        "ENGINE",
+        "TOOLCHAINS",
+        "SEEN",
+        "LABELS",
+    ]);
     for item in items {
         let status = &item.status;
         table.row(vec![
@@ -55,6 +64,7 @@ pub(in crate::cli) fn agents(
             sanitize::text(&status.engine),
             status.toolchains.len().to_string(),
             text::age(item.seen_at, now),
+            own_labels(item),
         ]);
     }
     if items.is_empty() {
@@ -67,20 +77,33 @@ pub(in crate::cli) fn agents(
             let name = sanitize::text(&item.name);
             writeln!(out, "{name}: its clock is {} s {side} the server's: set it", skew.abs())?;
         }
+        if let Some(why) = item.status.paused.as_ref().filter(|_| item.online) {
+            let (name, why) = (sanitize::text(&item.name), sanitize::text(why));
+            writeln!(out, "{name}: it takes no jobs: {why}")?;
+        }
         if let Some(hold) = &item.hold
             && !hold.reason.is_empty()
         {
             let (name, reason) = (sanitize::text(&item.name), sanitize::text(&hold.reason));
-            writeln!(out, "{name}: {reason} (since {})", text::age(hold.since, now))?;
+            let (by, since) = (sanitize::text(&hold.by), text::age(hold.since, now));
+            writeln!(out, "{name}: {reason} (by {by}, {since})")?;
         }
     }
     Ok(())
+}
+
+/// The labels that kiln does not add by itself.
+fn own_labels(item: &AgentView) -> String {
+    let known = ["agent", "arch", "engine", "isolation", "os"];
+    let own = item.labels.iter().filter(|label| !known.contains(&label.key()));
+    own.map(Label::as_str).collect::<Vec<_>>().join(",")
 }
 
 /// What an agent does, in a word.
 fn state(item: &AgentView) -> String {
     match item.hold.as_ref().map(|hold| hold.kind) {
         _ if !item.online => paint(Style::Red, "offline"),
+        None if item.status.paused.is_some() => paint(Style::Yellow, "paused"),
         None => paint(Style::Green, "online"),
         Some(HoldKind::Held) => paint(Style::Yellow, "held"),
         Some(HoldKind::Draining) if item.jobs.is_empty() => paint(Style::Yellow, "drained"),

@@ -54,6 +54,8 @@ pub struct EngineFacts {
     pub security_options: Vec<String>,
     /// The kernel's version.
     pub kernel: String,
+    /// Where it keeps what it has, on its own machine.
+    pub root: String,
 }
 
 impl Engine {
@@ -173,5 +175,6 @@ async fn facts(docker: &Docker) -> Result<EngineFacts, SandboxError> {
         runtimes: info.runtimes.unwrap_or_default().into_keys().collect(),
         security_options: info.security_options.unwrap_or_default(),
         kernel: info.kernel_version.unwrap_or_default(),
+        root: info.docker_root_dir.unwrap_or_default(),
     })
 }

@@ -1,0 +1,134 @@
+//! Whether the machine can take one more job: disk that is left, and pressure on its memory.
+//!
+//! Promises of memory are counted by `Workers`; here is looked at what the machine says of itself, which
+//! has more users than kiln. An agent that takes nothing says why with every claim, so that it is
+//! seen on the server and in the sentences of jobs that wait.
+
+use std::path::{Path, PathBuf};
+
+/// What a machine says of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Readings {
+    /// Bytes that are free where this path is; nothing if that cannot be said.
+    pub free: fn(&Path) -> Option<u64>,
+    /// The share of the last ten seconds in which something waited for memory, in percent; nothing
+    /// if the kernel does not count it.
+    pub pressure: fn() -> Option<f64>,
+}
+
+impl Readings {
+    /// This machine's.
+    pub fn of_machine() -> Self {
+        Self {
+            free,
+            pressure: || pressure_in(&std::fs::read_to_string("/proc/pressure/memory").ok()?),
+        }
+    }
+}
+
+/// The rules, and where is looked.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    /// Where space is needed: the engine's folder as far as it is seen from here, the agent's own.
+    pub places: Vec<PathBuf>,
+    /// The least that has to be free there, in bytes.
+    pub min_free_bytes: u64,
+    /// The most pressure, in percent.
+    pub max_memory_pressure: u32,
+    /// Who is asked.
+    pub readings: Readings,
+}
+
+impl Admission {
+    /// Of a machine that is never asked.
+    pub fn always() -> Self {
+        Self {
+            places: Vec::new(),
+            min_free_bytes: 0,
+            max_memory_pressure: 100,
+            readings: Readings { free: |_| None, pressure: || None },
+        }
+    }
+
+    /// Why nothing is to be taken now.
+    pub(super) fn refusal(&self) -> Option<String> {
+        for place in &self.places {
+            let Some(free) = (self.readings.free)(place) else { continue };
+            if free < self.min_free_bytes {
+                return Some(format!(
+                    "{} MiB are free at {}, and {} MiB have to be (agent.min_free_bytes)",
+                    free >> 20,
+                    place.display(),
+                    self.min_free_bytes >> 20
+                ));
+            }
+        }
+        let pressure = (self.readings.pressure)()?;
+        (pressure > f64::from(self.max_memory_pressure)).then(|| {
+            format!(
+                "its memory is short: something waited for it in {pressure:.0} % of the last ten \
+                 seconds, and {} % are allowed (agent.max_memory_pressure)",
+                self.max_memory_pressure
+            )
+        })
+    }
+}
+
+fn free(path: &Path) -> Option<u64> {
+    let found = rustix::fs::statvfs(path).ok()?;
+    Some(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
+/// Reads `some avg10=1.23 avg60=…`.
+fn pressure_in(text: &str) -> Option<f64> {
+    let some = text.lines().find_map(|line| line.strip_prefix("some "))?;
+    some.split(' ').find_map(|field| field.strip_prefix("avg10="))?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GIB: u64 = 1 << 30;
+
+    fn admission(free: fn(&Path) -> Option<u64>, pressure: fn() -> Option<f64>) -> Admission {
+        Admission {
+            places: vec!["/engine".into(), "/agent".into()],
+            min_free_bytes: 2 * GIB,
+            max_memory_pressure: 25,
+            readings: Readings { free, pressure },
+        }
+    }
+
+    #[test]
+    fn a_machine_without_space_or_memory_takes_nothing_and_says_why() {
+        let calm: fn() -> Option<f64> = || Some(0.5);
+        let roomy: fn(&Path) -> Option<u64> = |_| Some(9 * GIB);
+        assert_eq!(admission(roomy, calm).refusal(), None);
+        assert_eq!(
+            admission(|_| None, || None).refusal(),
+            None,
+            "what is not known is not held against it"
+        );
+        let one_full =
+            admission(|path| Some(if path == Path::new("/agent") { GIB } else { 9 * GIB }), calm);
+        let sentence = one_full.refusal().unwrap();
+        assert!(sentence.contains("1024 MiB are free at /agent"), "{sentence}");
+        let sentence = admission(roomy, || Some(60.0)).refusal().unwrap();
+        assert!(sentence.contains("60 %") && sentence.contains("25 %"), "{sentence}");
+        assert_eq!(admission(roomy, || Some(25.0)).refusal(), None);
+    }
+
+    #[test]
+    fn the_kernels_own_words_are_understood() {
+        let text =
+            "some avg10=12.34 avg60=0.00 avg300=0.00 total=1\nfull avg10=1.00 avg60=0 total=0\n";
+        assert_eq!(pressure_in(text), Some(12.34));
+        for odd in ["", "full avg10=1.00", "some avg60=1", "some avg10=x"] {
+            assert_eq!(pressure_in(odd), None, "{odd}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        assert!(free(folder.path()).is_some_and(|bytes| bytes > 0));
+        assert_eq!(free(Path::new("/nowhere/at/all")), None);
+    }
+}
