@@ -41,9 +41,10 @@ impl Queue {
     pub(super) async fn take(&self, taker: &Taker<'_>) -> Result<Option<Claimed>, QueueError> {
         // Plans first: nothing of a build can begin before them.
         for kinds in [&[JobKind::Plan, JobKind::Leg][..], &[JobKind::Leg]] {
-            let found = self.look(taker, kinds).await?;
-            // Of each server so many at a time: the others would only hold connections to the database.
+            // Of each server so many at a time: more would hold connections to the database, and look
+            // for jobs that those before them take.
             let _place = self.taking.acquire().await.expect("it is never closed");
+            let found = self.look(taker, kinds).await?;
             for group in found.chunk_by(|one, next| one.priority == next.priority) {
                 if let Some(claimed) = self.take_of(taker, group).await? {
                     return Ok(Some(claimed));
@@ -135,7 +136,7 @@ impl Queue {
             } else {
                 let row = self.store.queue(&mut change.tx, &name).await?;
                 let row = row.filter(|row| row.paused.is_none());
-                if row.as_ref().is_some_and(|row| row.has_limits()) {
+                if row.as_ref().is_some_and(QueueRow::has_limits) {
                     // It has got limits since the look.
                     return Err(QueueError::Taken);
                 }

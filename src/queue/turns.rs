@@ -139,8 +139,8 @@ pub(super) fn in_turn(
         })
         .collect();
     turns.sort_by(|(place, priority, turn), (other_place, other_priority, other)| {
-        let key = |turn: &Turn| (turn.lane.queue.clone(), turn.lane.share.clone());
-        (place, priority, key(turn)).cmp(&(other_place, other_priority, key(other)))
+        let key = (place, priority, &turn.lane.queue, &turn.lane.share);
+        key.cmp(&(other_place, other_priority, &other.lane.queue, &other.lane.share))
     });
     turns.into_iter().map(|(_, _, turn)| turn).collect()
 }

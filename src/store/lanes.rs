@@ -84,8 +84,7 @@ impl Store {
         let query = dialects(
             "SELECT json_group_array(json_array(kind, queue, share, created_by, priority, since, \
              served_at)) FROM lanes",
-            "SELECT CAST(COALESCE(json_agg(json_build_array(kind, queue, share, created_by, priority, \
-             since, served_at)), '[]') AS TEXT) FROM lanes",
+            "SELECT kind, queue, share, created_by, priority, since, served_at FROM lanes",
         );
         rows(query, tx).await
     }
@@ -99,8 +98,8 @@ impl Store {
         let query = dialects(
             "SELECT json_group_array(json_array(kind, queue, share, created_by, priority, since, \
              served_at)) FROM lanes WHERE kind = 'leg' AND queue = $1",
-            "SELECT CAST(COALESCE(json_agg(json_build_array(kind, queue, share, created_by, priority, \
-             since, served_at)), '[]') AS TEXT) FROM lanes WHERE kind = 'leg' AND queue = $1",
+            "SELECT kind, queue, share, created_by, priority, since, served_at FROM lanes \
+             WHERE kind = 'leg' AND queue = $1",
         );
         rows(query.bind(queue.as_str()), tx).await
     }
@@ -233,11 +232,13 @@ impl Store {
     }
 }
 
-/// The rows of a statement that gives them as one value: what a driver does for each row is more work
-/// than a lane, and every claim reads all of them.
+/// Lanes as they come. SQLite gives them as one value: what its driver does for each row is more work
+/// than a lane is, and every claim reads all of them.
 async fn rows(query: Sql, tx: &mut Tx) -> Result<Vec<LaneRow>, StoreError> {
-    let text = query.fetch_only::<String>(tx).await?;
-    let rows: Vec<Flat> = json(TABLE, "all", &text)?;
+    let rows: Vec<Flat> = match tx {
+        Tx::Sqlite(_) => json(TABLE, "all", &query.fetch_only::<String>(tx).await?)?,
+        Tx::Postgres(_) => query.fetch_all(tx).await?,
+    };
     rows.into_iter().map(LaneRow::try_from).collect()
 }
 

@@ -108,17 +108,19 @@ impl TryFrom<Flat> for QueueRow {
 }
 
 impl Store {
-    /// Every queue, by name. As one value: every claim reads them.
+    /// Every queue, by name; from SQLite as one value, as lanes are.
     pub async fn queues(&self, tx: &mut Tx) -> Result<Vec<QueueRow>, StoreError> {
         let query = dialects(
             "SELECT json_group_array(json_object('name', name, 'priority', priority, \
              'concurrency', concurrency, 'per_project', per_project, 'per_user', per_user, \
              'max_waiting', max_waiting, 'requires', requires, 'paused', paused, \
              'created_at', created_at)) FROM queues",
-            "SELECT CAST(COALESCE(json_agg(queues), '[]') AS TEXT) FROM queues",
+            "SELECT * FROM queues",
         );
-        let text = query.fetch_only::<String>(tx).await?;
-        let rows: Vec<Flat> = json(TABLE, "all", &text)?;
+        let rows: Vec<Flat> = match tx {
+            Tx::Sqlite(_) => json(TABLE, "all", &query.fetch_only::<String>(tx).await?)?,
+            Tx::Postgres(_) => query.fetch_all(tx).await?,
+        };
         let rows: Result<Vec<_>, _> = rows.into_iter().map(QueueRow::try_from).collect();
         let mut rows = rows?;
         rows.sort_by(|one, other| one.name.cmp(&other.name));

@@ -209,11 +209,15 @@ async fn limits_hold(place: Place) {
             StateName::Running => {
                 assert_eq!(attempt, 1);
                 began += 1;
-                counted.into_iter().for_each(|key| *running.entry(key).or_default() += 1);
+                for key in counted {
+                    *running.entry(key).or_default() += 1;
+                }
             }
-            StateName::Finished => counted.into_iter().for_each(|key| {
-                *running.get_mut(&key).unwrap() -= 1;
-            }),
+            StateName::Finished => {
+                for key in counted {
+                    *running.get_mut(&key).unwrap() -= 1;
+                }
+            }
         }
         let rules = &queues.iter().find(|(name, _)| *name == queue).unwrap().1;
         let limits = [rules.concurrency, rules.per_project, rules.per_user];
