@@ -18,6 +18,7 @@ pub mod artifact;
 pub mod auth;
 pub mod logs;
 pub mod queue;
+pub mod retention;
 pub mod store;
 pub mod uploads;
 

@@ -209,6 +209,9 @@ async fn key(state: &AppState, id: JobId) -> Result<AttemptKey, ApiError> {
     let job = state.queue.job(id).await?.ok_or_else(|| ApiError::not_found("job", id))?;
     let none = || ApiError::not_found("artifact of job", id);
     let newest = job.attempts.last().filter(|attempt| attempt.artifacts.is_some());
+    if let Some(at) = newest.and_then(|attempt| attempt.artifacts_expired_at) {
+        return Err(ApiError::expired("the artifacts of this job", at));
+    }
     let number = newest.ok_or_else(none)?.number;
     attempt_key(&job, number).ok_or_else(none)
 }

@@ -11,13 +11,13 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     ApiError, AppState,
     extract::{Json, OptionalJson, Path, Query},
-    principal::{Reads, Submits},
+    principal::{Administers, Reads, Submits},
 };
 use crate::{
     model::{BuildId, CancelReason, Revision},
     protocol::{
-        Build, BuildFilter, BuildSource, ErrorEnvelope, GitSource, GitSubmission, Page, Retry,
-        SourceSubmission, SubmitBuild, UploadSource,
+        Build, BuildFilter, BuildSource, ErrorEnvelope, GitSource, GitSubmission, Page, Pin,
+        PinRequest, Retry, SourceSubmission, SubmitBuild, UploadSource,
     },
     queue::Submission,
     source::{GitUrl, RefSpec},
@@ -29,7 +29,9 @@ const MAX_KEY: usize = 255;
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(submit, list))
-        .routes(routes!(show))
+        .routes(routes!(show, remove))
+        .routes(routes!(pin, unpin))
+        .routes(routes!(remove_artifacts))
         .routes(routes!(cancel))
         .routes(routes!(retry))
 }
@@ -59,15 +61,15 @@ async fn submit(
         return created(&state, id).await;
     }
     state.queue.check_queue(&request).await?;
-    let (source, commit) = match &request.source {
+    let (source, commit, resolved_ref) = match &request.source {
         SourceSubmission::Git(git) => resolve(&state, git).await?,
         SourceSubmission::Upload(upload) => {
             let source = UploadSource { upload: upload.digest.clone(), base: upload.base.clone() };
-            (BuildSource::Upload(source), Revision::Tree(upload.digest.clone()))
+            (BuildSource::Upload(source), Revision::Tree(upload.digest.clone()), None)
         }
     };
     let project = state.queue.project_for(&principal.scope(), &request, &source).await?;
-    let submission = Submission { principal, request, source, commit, project, key };
+    let submission = Submission { principal, request, source, commit, project, resolved_ref, key };
     let id = state.queue.submit(submission).await?;
     created(&state, id).await
 }
@@ -76,7 +78,7 @@ async fn submit(
 async fn resolve(
     state: &AppState,
     git: &GitSubmission,
-) -> Result<(BuildSource, Revision), ApiError> {
+) -> Result<(BuildSource, Revision, Option<String>), ApiError> {
     let url: GitUrl = state.sources.parse_url(&git.url)?;
     let wanted = match (&git.reference, &git.commit) {
         (Some(_), Some(_)) => {
@@ -92,7 +94,7 @@ async fn resolve(
     // What was resolved tells the agent where to look if the remote gives out no bare commits.
     let found = resolved.refname.as_deref().and_then(|name| name.parse().ok());
     let source = GitSource { url: url.to_string(), reference: git.reference.clone().or(found) };
-    Ok((BuildSource::Git(source), resolved.commit.into()))
+    Ok((BuildSource::Git(source), resolved.commit.into(), resolved.refname))
 }
 
 async fn created(
@@ -171,5 +173,79 @@ async fn retry(
 ) -> Result<Answer<Build>, ApiError> {
     state.queue.retry_build(id, &retry.toolchains).await?;
     let build = state.queue.build(id).await?;
+    build.map(Answer).ok_or_else(|| ApiError::not_found("build", id))
+}
+
+/// Remove a build
+///
+/// With its jobs, logs and artifacts, at once. Refused while it is not over, and if it is pinned.
+#[utoipa::path(delete, path = "/api/v1/builds/{build}", tag = "builds",
+    security(("token" = ["admin"])), params(("build" = BuildId, Path)),
+    responses((status = 204), (status = "4XX", body = ErrorEnvelope)))]
+async fn remove(
+    _: Administers,
+    State(state): State<AppState>,
+    Path(id): Path<BuildId>,
+) -> Result<StatusCode, ApiError> {
+    state.retention.remove(id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Remove the artifacts of a build
+///
+/// The build stays, with its logs, and says that they were removed.
+#[utoipa::path(delete, path = "/api/v1/builds/{build}/artifacts", tag = "builds",
+    security(("token" = ["admin"])), params(("build" = BuildId, Path)),
+    responses((status = 204), (status = "4XX", body = ErrorEnvelope)))]
+async fn remove_artifacts(
+    _: Administers,
+    State(state): State<AppState>,
+    Path(id): Path<BuildId>,
+) -> Result<StatusCode, ApiError> {
+    state.retention.remove_artifacts(id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Pin a build
+///
+/// It is kept with everything until the pin is taken away. Pinning it again changes the reason.
+#[utoipa::path(put, path = "/api/v1/builds/{build}/pin", tag = "builds",
+    security(("token" = ["submit"])), params(("build" = BuildId, Path)), request_body = PinRequest,
+    responses((status = 200, body = Build), (status = "4XX", body = ErrorEnvelope)))]
+async fn pin(
+    Submits(principal): Submits,
+    State(state): State<AppState>,
+    Path(id): Path<BuildId>,
+    OptionalJson(request): OptionalJson<PinRequest>,
+) -> Result<Answer<Build>, ApiError> {
+    if request.reason.len() > MAX_KEY || request.reason.contains(char::is_control) {
+        return Err(ApiError::invalid(format!("reason: at most {MAX_KEY} bytes on one line")));
+    }
+    let since = state.queue.time().await?;
+    let pin = Pin { reason: request.reason, since, by: principal.as_key() };
+    set_pin(&state, id, Some(&pin)).await
+}
+
+/// Take the pin of a build away
+#[utoipa::path(delete, path = "/api/v1/builds/{build}/pin", tag = "builds",
+    security(("token" = ["submit"])), params(("build" = BuildId, Path)),
+    responses((status = 200, body = Build), (status = "4XX", body = ErrorEnvelope)))]
+async fn unpin(
+    _: Submits,
+    State(state): State<AppState>,
+    Path(id): Path<BuildId>,
+) -> Result<Answer<Build>, ApiError> {
+    set_pin(&state, id, None).await
+}
+
+async fn set_pin(
+    state: &AppState,
+    id: BuildId,
+    pin: Option<&Pin>,
+) -> Result<Answer<Build>, ApiError> {
+    let mut tx = state.store.begin().await?;
+    let is_there = state.store.set_pin(&mut tx, id, pin).await?;
+    tx.commit().await?;
+    let build = if is_there { state.queue.build(id).await? } else { None };
     build.map(Answer).ok_or_else(|| ApiError::not_found("build", id))
 }

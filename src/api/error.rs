@@ -15,9 +15,10 @@ use crate::{
     artifact::ArtifactError,
     auth::AuthError,
     logs::LogError,
-    model::TransitionError,
+    model::{Timestamp, TransitionError},
     protocol::{ErrorBody, ErrorEnvelope},
     queue::QueueError,
+    retention::RetentionError,
     source::SourceError,
     store::StoreError,
     uploads::UploadError,
@@ -48,6 +49,12 @@ impl ApiError {
     /// It was there and is no more.
     pub(super) fn gone(message: &str) -> Self {
         Self::new(StatusCode::GONE, "gone", message)
+    }
+
+    /// It was removed when its time was over, or by hand.
+    pub(super) fn expired(what: &str, at: Timestamp) -> Self {
+        let message = format!("{what} were removed at {at}, by the retention rules or by hand");
+        Self::new(StatusCode::GONE, "expired", message)
     }
 
     /// The request is not well-formed.
@@ -187,6 +194,7 @@ impl From<LogError> for ApiError {
             }
             LogError::Store(error) => error.into(),
             LogError::Artifact(error) => error.into(),
+            LogError::Expired(_) => Self::new(StatusCode::GONE, "expired", message),
             LogError::Damaged(_) => Self::internal(message),
         }
     }
@@ -243,6 +251,18 @@ impl From<AuthError> for ApiError {
             AuthError::NameTaken(_) => Self::new(StatusCode::CONFLICT, "name_taken", message),
             AuthError::Name | AuthError::Prefix(_) => Self::invalid(message),
             AuthError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<RetentionError> for ApiError {
+    fn from(error: RetentionError) -> Self {
+        let message = error.to_string();
+        match error {
+            RetentionError::NotFound(_) => Self::new(StatusCode::NOT_FOUND, "not_found", message),
+            RetentionError::Unfinished(_) | RetentionError::Pinned(_) => Self::conflict(message),
+            RetentionError::Store(error) => error.into(),
+            RetentionError::Artifact(error) => error.into(),
         }
     }
 }

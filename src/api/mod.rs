@@ -26,6 +26,7 @@ mod principal;
 mod projects;
 mod queues;
 mod ranged;
+mod retention;
 mod router;
 mod sse;
 mod state;

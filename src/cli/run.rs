@@ -46,6 +46,11 @@ async fn dispatch(
         ClientCommand::Token(args) => commands::token(&rest()?, &args, console).await?,
         ClientCommand::Whoami(args) => commands::whoami(&rest()?, &args, console).await?,
         ClientCommand::Audit(args) => commands::audit(&rest()?, &args, console).await?,
+        ClientCommand::Retention(args) => commands::retention(&rest()?, &args, console).await?,
+        ClientCommand::Pin(args) => commands::pin(&rest()?, &args, console).await?,
+        ClientCommand::Unpin(args) => commands::unpin(&rest()?, &args, console).await?,
+        ClientCommand::Delete(args) => commands::delete(&rest()?, &args, console).await?,
+        ClientCommand::Usage(args) => commands::usage(&rest()?, &args, console).await?,
         ClientCommand::Completions(args) => commands::completions(&args, console)?,
         ClientCommand::Man(args) => commands::man(&args, console)?,
     }

@@ -14,6 +14,7 @@ mod paths;
 mod projects;
 mod queues;
 mod rest;
+mod retention;
 mod sse;
 mod watch;
 

@@ -11,6 +11,8 @@ use std::{
 use serde::Deserialize;
 use toml::{Table, Value};
 
+use crate::model::RetentionRules;
+
 use super::{
     AgentSettings, DatabaseSettings, Environment, LimitSettings, PackageSettings, SandboxSettings,
     ServerSettings, SourceSettings, ToolchainSettings, UploadSettings, artifacts::ArtifactSettings,
@@ -40,6 +42,8 @@ pub struct Settings {
     pub uploads: UploadSettings,
     /// Bounds of jobs.
     pub limits: LimitSettings,
+    /// How long what was built is kept.
+    pub retention: RetentionRules,
 }
 
 /// The settings cannot be used.
@@ -90,6 +94,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ("PACKAGES_", &["packages"]),
     ("SANDBOX_", &["sandbox"]),
     ("ARTIFACTS_", &["artifacts"]),
+    ("RETENTION_", &["retention"]),
     ("AGENT_", &["agent"]),
 ];
 

@@ -42,6 +42,9 @@ impl Logs {
             Some(number) => attempts.into_iter().find(|row| row.number == number),
         };
         let Some(mut row) = row else { return Ok(None) };
+        if let Some(at) = row.log_expired_at {
+            return Err(LogError::Expired(at));
+        }
         let streams = stream.map_or(Streams::ALL, Streams::only);
         if !row.log_sealed {
             let length = self.store.log_bytes(job, row.number, row.log_end.seq, stream).await?;

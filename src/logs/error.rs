@@ -1,6 +1,11 @@
 //! What can go wrong with a log.
 
-use crate::{artifact::ArtifactError, model::TransitionError, protocol::LogEnd, store::StoreError};
+use crate::{
+    artifact::ArtifactError,
+    model::{Timestamp, TransitionError},
+    protocol::LogEnd,
+    store::StoreError,
+};
 
 /// A log could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +22,9 @@ pub enum LogError {
     /// Frames are missing before those that were sent.
     #[error("frames are missing: the log reaches to frame {}, send from there", .0.seq)]
     Gap(LogEnd),
+    /// The log was removed.
+    #[error("the log was removed at {0}, by the retention rules or by hand")]
+    Expired(Timestamp),
     /// A sealed log cannot be read.
     #[error("the stored log is damaged: {0}")]
     Damaged(String),

@@ -107,7 +107,8 @@ impl Walk<'_> {
             self.announced = attempt.number;
             self.ready.push_back(Item::attempt(before, self.stand));
         }
-        let frames = if self.is_at_end(&attempt) {
+        // A log that was removed is one gap.
+        let frames = if self.is_at_end(&attempt) || attempt.log_expired_at.is_some() {
             None
         } else {
             let from = (self.stand.offset, self.stand.seq);

@@ -16,6 +16,7 @@ mod outcome;
 mod package;
 mod principal;
 mod recipe;
+mod retention;
 mod revision;
 mod source;
 
@@ -37,5 +38,6 @@ pub use outcome::{Cause, Outcome};
 pub use package::{PackageName, PackageNameError};
 pub use principal::{Account, Permission, Principal, Role, Scope};
 pub use recipe::{ArtifactRules, ArtifactWhen, Environment, Recipe, RecipeError, Step, StepKind};
+pub use retention::{BuildFacts, Fate, RetentionPolicy, RetentionRules};
 pub use revision::{Revision, RevisionError, TreeDigest, TreeDigestError};
 pub use source::{CommitId, CommitIdError, CommitInfo, RefName, RefNameError};

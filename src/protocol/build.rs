@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{JobSummary, TreeBase};
+use super::{JobSummary, Pin, TreeBase};
 use crate::model::{
     BuildId, Cause, Outcome, ProjectName, QueueName, RefName, Revision, Timestamp, ToolchainName,
     TreeDigest,
@@ -39,6 +39,9 @@ pub struct Build {
     /// When its last job ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamp>,
+    /// Why it is kept whatever the retention rules say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<Pin>,
     /// The queue its jobs wait in.
     pub queue: QueueName,
     /// Higher is earlier.

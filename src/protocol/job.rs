@@ -137,8 +137,14 @@ pub struct AttemptView {
     /// What was kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artifacts: Option<ArtifactsSummary>,
+    /// When that was removed, by the retention rules or by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifacts_expired_at: Option<Timestamp>,
     /// Bytes of log so far, what fell out included.
     pub log_bytes: u64,
+    /// When the log was removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_expired_at: Option<Timestamp>,
 }
 
 /// What an attempt ran in.

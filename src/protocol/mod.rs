@@ -15,6 +15,7 @@ mod log;
 mod page;
 mod project;
 mod queue;
+mod retention;
 mod schema;
 mod submit;
 mod token;
@@ -46,6 +47,9 @@ pub use log::{LogEvent, LogQuery, LogStreamEnd};
 pub use page::{DEFAULT_PAGE, MAX_PAGE, Page};
 pub use project::{NewProject, ProjectView};
 pub use queue::{PauseRequest, QueuePause, QueueRules, QueueView};
+pub use retention::{
+    Pin, PinRequest, ProjectRetention, ProjectUsage, RetentionEntry, RetentionReport, Usage,
+};
 pub use submit::{GitSubmission, SourceSubmission, StepSubmission, SubmitBuild};
 pub use token::{AuditEntry, AuditFilter, MadeToken, NewToken, TokenView, WhoView};
 pub use toolchain::{AgentToolchain, ToolchainView};

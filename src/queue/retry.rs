@@ -87,6 +87,7 @@ impl Queue {
         };
         change.insert_job(&job).await?;
         self.store.mark_retried(&mut change.tx, id).await?;
+        self.store.forget_expiry(&mut change.tx, row.job.build).await?;
         Ok(job.id)
     }
 }

@@ -39,6 +39,8 @@ pub struct Submission {
     pub commit: Revision,
     /// The project it belongs to.
     pub project: Option<ProjectId>,
+    /// The full name of the ref that was resolved.
+    pub resolved_ref: Option<String>,
     /// The idempotency key, if one was given.
     pub key: Option<String>,
 }
@@ -163,13 +165,15 @@ impl Queue {
 
     /// Writes a build and its plan; answers the build that is there for the key, if there is one.
     pub async fn submit(&self, submission: Submission) -> Result<BuildId, QueueError> {
-        let Submission { principal, request, source, commit, project, key } = submission;
+        let Submission { principal, request, source, commit, project, resolved_ref, key } =
+            submission;
         self.check(&request)?;
         let mut change = self.change().await?;
         let now = change.now;
         let build = NewBuild {
             id: BuildId::new(now),
             project,
+            resolved_ref,
             created_by: principal.as_key(),
             created_at: now,
             trigger: Trigger::Manual,

@@ -99,7 +99,11 @@ impl Queue {
             let (JobState::Finished(finished), Some(toolchain), Some(artifacts)) = (
                 &row.state,
                 row.job.toolchain,
-                attempts.into_iter().next_back().and_then(|attempt| attempt.artifacts),
+                attempts
+                    .into_iter()
+                    .next_back()
+                    .filter(|attempt| attempt.artifacts_expired_at.is_none())
+                    .and_then(|attempt| attempt.artifacts),
             ) else {
                 continue;
             };
@@ -221,6 +225,7 @@ fn build_view(
         created_by: row.created_by,
         created_at: row.created_at,
         finished_at: row.finished_at,
+        pinned: row.pinned,
         queue: row.queue,
         priority: row.priority,
         labels: row.labels,
@@ -244,6 +249,8 @@ fn attempt_view(row: AttemptRow) -> AttemptView {
         usage: row.usage,
         diagnostics: row.diagnostics,
         artifacts: row.artifacts,
+        artifacts_expired_at: row.artifacts_expired_at,
         log_bytes: row.log_end.offset,
+        log_expired_at: row.log_expired_at,
     }
 }

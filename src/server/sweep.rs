@@ -79,7 +79,8 @@ async fn sweep(
             seen.insert((key.job, key.attempt, *name));
             let attempt = attempts.get(&(key.job, key.attempt));
             match name {
-                ObjectName::Log | ObjectName::Diagnostics => attempt.is_some(),
+                ObjectName::Log => attempt.is_some_and(|it| !it.log_expired),
+                ObjectName::Diagnostics => attempt.is_some(),
                 ObjectName::Archive | ObjectName::Manifest => {
                     attempt.is_some_and(|it| it.is_running || it.has_artifacts)
                 }
@@ -142,6 +143,7 @@ mod tests {
             is_running,
             has_artifacts,
             has_log,
+            log_expired: false,
         };
         let attempts = HashMap::from([
             ((job, 1), objects(false, false, true)),

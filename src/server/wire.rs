@@ -28,9 +28,10 @@ use crate::{
     config::{Anonymous, DatabaseError, Settings},
     logs::Logs,
     meters,
-    model::{Clock, LimitError},
+    model::{Clock, LimitError, RetentionPolicy},
     protocol::ToolchainView,
     queue::{Queue, QueueError, QueueSettings},
+    retention::Retention,
     source::Sources,
     store::{OpenError, Store, StoreError},
     toolchain::{Catalogue, UnknownToolchain},
@@ -155,6 +156,11 @@ impl Server {
             upload_bounds(settings),
             spool,
         );
+        let retention = Retention::new(
+            (store.clone(), artifacts.clone()),
+            Arc::clone(&clock),
+            settings.retention.over(&RetentionPolicy::default()),
+        );
         let state = AppState {
             uploads,
             feed: Feed::new(store.clone()),
@@ -174,6 +180,7 @@ impl Server {
             hosts_are_all: !server.hosts.is_empty(),
             bounds: Bounds::new(server),
             readiness: Readiness::default(),
+            retention,
             clock: Arc::clone(&clock),
             resolving: Arc::new(Semaphore::new(RESOLVING)),
             stop: CancellationToken::new(),
@@ -240,6 +247,11 @@ impl Server {
         let audit_clock = Arc::clone(&state.clock);
         tasks.spawn(async move {
             forget::run((kept, bounds), (audit_clock, audit_days), token).await;
+            Ok(())
+        });
+        let (retention, token) = (state.retention.clone(), stop.clone());
+        tasks.spawn(async move {
+            retention.run(token).await;
             Ok(())
         });
         meters::recorder();

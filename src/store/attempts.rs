@@ -48,6 +48,10 @@ pub struct AttemptRow {
     pub log_tail: u64,
     /// Whether the log is in the artifact store.
     pub log_sealed: bool,
+    /// When its artifacts were removed.
+    pub artifacts_expired_at: Option<Timestamp>,
+    /// When its log was.
+    pub log_expired_at: Option<Timestamp>,
 }
 
 /// What is written when an attempt ends.
@@ -76,6 +80,8 @@ pub struct AttemptObjects {
     pub has_artifacts: bool,
     /// Whether its log is there.
     pub has_log: bool,
+    /// Whether its log was removed.
+    pub log_expired: bool,
 }
 
 /// An attempt that has ended and whose log is still in the database.
@@ -107,6 +113,8 @@ struct Flat {
     log_head: i64,
     log_tail: i64,
     log_sealed: bool,
+    artifacts_expired_at: Option<i64>,
+    log_expired_at: Option<i64>,
 }
 
 const TABLE: &str = "attempts";
@@ -148,6 +156,8 @@ impl TryFrom<Flat> for AttemptRow {
             log_head: uint(flat.log_head),
             log_tail: uint(flat.log_tail),
             log_sealed: flat.log_sealed,
+            artifacts_expired_at: flat.artifacts_expired_at.map(Timestamp::from_millis),
+            log_expired_at: flat.log_expired_at.map(Timestamp::from_millis),
             message: flat.message,
         })
     }
@@ -328,15 +338,15 @@ impl Store {
     pub async fn attempt_objects(
         &self,
     ) -> Result<HashMap<(JobId, u32), AttemptObjects>, StoreError> {
-        let query =
-            sql("SELECT job_id, number, finished_at IS NULL, artifacts IS NOT NULL, log_sealed \
-             FROM attempts");
-        let rows = query.fetch_all::<(String, i64, bool, bool, bool)>(self).await?;
+        let query = sql("SELECT job_id, number, finished_at IS NULL, \
+             artifacts IS NOT NULL AND artifacts_expired_at IS NULL, \
+             log_sealed AND log_expired_at IS NULL, log_expired_at IS NOT NULL FROM attempts");
+        let rows = query.fetch_all::<(String, i64, bool, bool, bool, bool)>(self).await?;
         rows.into_iter()
-            .map(|(job, number, is_running, has_artifacts, has_log)| {
+            .map(|(job, number, is_running, has_artifacts, has_log, log_expired)| {
                 let number = u32::try_from(number)
                     .map_err(|error| StoreError::inconsistent(TABLE, &job, error))?;
-                let objects = AttemptObjects { is_running, has_artifacts, has_log };
+                let objects = AttemptObjects { is_running, has_artifacts, has_log, log_expired };
                 Ok(((column(TABLE, &job, &job)?, number), objects))
             })
             .collect()

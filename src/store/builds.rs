@@ -14,7 +14,7 @@ use crate::{
         BuildId, CommitInfo, Outcome, ProjectId, QueueName, Recipe, RefName, Revision, Scope,
         Timestamp,
     },
-    protocol::{BuildFilter, BuildSource, BuildState, GitSource, Trigger, UploadSource},
+    protocol::{BuildFilter, BuildSource, BuildState, GitSource, Pin, Trigger, UploadSource},
 };
 
 /// A build that is to be written.
@@ -32,6 +32,8 @@ pub struct NewBuild {
     pub trigger: Trigger,
     /// Where the source is.
     pub source: BuildSource,
+    /// The full name of the ref that was resolved, if there was one.
+    pub resolved_ref: Option<String>,
     /// The revision.
     pub commit: Revision,
     /// What the submission said.
@@ -77,6 +79,8 @@ pub struct BuildRow {
     pub outcome: Option<Outcome>,
     /// When its last job ended.
     pub finished_at: Option<Timestamp>,
+    /// Why it is kept whatever the rules say.
+    pub pinned: Option<Pin>,
 }
 
 #[derive(FromRow)]
@@ -98,6 +102,7 @@ struct Flat {
     state: String,
     outcome: Option<String>,
     finished_at: Option<i64>,
+    pinned: Option<String>,
 }
 
 impl TryFrom<Flat> for BuildRow {
@@ -148,6 +153,7 @@ impl TryFrom<Flat> for BuildRow {
             state: state.ok_or_else(|| bad("unknown state"))?,
             outcome,
             finished_at: flat.finished_at.map(Timestamp::from_millis),
+            pinned: flat.pinned.as_deref().map(|text| json("builds", id, text)).transpose()?,
         })
     }
 }
@@ -161,8 +167,9 @@ impl Store {
         };
         sql(
             "INSERT INTO builds (id, created_by, created_at, trigger_kind, source_url, source_ref, \
-             upload_base, commit_id, submission, queue, priority, labels, state, project_id) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+             upload_base, commit_id, submission, queue, priority, labels, state, project_id, \
+             resolved_ref) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
         )
         .bind(build.id.to_string())
         .bind(&build.created_by)
@@ -178,6 +185,7 @@ impl Store {
         .bind(to_json(&build.labels))
         .bind(BuildState::Planning.as_str())
         .bind(build.project.map(|id| id.to_string()))
+        .bind(build.resolved_ref.as_deref())
         .execute(&mut *tx)
         .await?;
         Ok(())

@@ -300,6 +300,7 @@ mod tests {
             let build = NewBuild {
                 id: BuildId::new(now),
                 project: None,
+                resolved_ref: None,
                 created_by: LOCAL.as_key(),
                 created_at: now,
                 trigger: Trigger::Manual,

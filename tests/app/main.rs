@@ -39,6 +39,7 @@ mod queues;
 mod recipe;
 mod releases;
 mod restart;
+mod retention;
 mod retry;
 mod stop;
 mod strict;

@@ -57,6 +57,8 @@ mod recipe;
 mod releases;
 #[path = "../app/restart.rs"]
 mod restart;
+#[path = "../app/retention.rs"]
+mod retention;
 #[path = "../app/retry.rs"]
 mod retry;
 #[path = "../app/strict.rs"]

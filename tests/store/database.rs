@@ -89,6 +89,7 @@ pub(crate) fn request(key: Option<&str>) -> Submission {
         source: BuildSource::Git(GitSource { url, reference: None }),
         commit: "0123456789abcdef0123456789abcdef01234567".parse().unwrap(),
         project: None,
+        resolved_ref: None,
         key: key.map(str::to_owned),
     }
 }

@@ -9,8 +9,9 @@ use crate::{cli::CliError, config::Environment};
 
 use super::{
     AgentArgs, AgentsArgs, ArtifactsArgs, AuditArgs, BuildArgs, BuildsArgs, CancelArgs,
-    CompletionsArgs, DbArgs, ImagesArgs, InitArgs, LogArgs, ManArgs, ProjectArgs, QueueArgs,
-    RetryArgs, RunArgs, ServeArgs, ShowArgs, TokenArgs, ToolchainsArgs, WhoamiArgs,
+    CompletionsArgs, DbArgs, DeleteArgs, ImagesArgs, InitArgs, LogArgs, ManArgs, PinArgs,
+    ProjectArgs, QueueArgs, RetentionArgs, RetryArgs, RunArgs, ServeArgs, ShowArgs, TokenArgs,
+    ToolchainsArgs, UnpinArgs, UsageArgs, WhoamiArgs,
 };
 
 /// Where a server is found unless something else is said: what `kiln serve` listens on.
@@ -151,6 +152,16 @@ pub enum ClientCommand {
     Whoami(WhoamiArgs),
     /// Read who changed what
     Audit(AuditArgs),
+    /// See and apply the rules of what is kept
+    Retention(RetentionArgs),
+    /// Keep a build whatever the rules say
+    Pin(PinArgs),
+    /// Take the pin of a build away
+    Unpin(UnpinArgs),
+    /// Remove a build with its jobs, logs and artifacts, or its artifacts alone
+    Delete(DeleteArgs),
+    /// See what builds take, by project
+    Usage(UsageArgs),
     /// Print the script that completes kiln's command line in a shell
     Completions(CompletionsArgs),
     /// Print a manual page

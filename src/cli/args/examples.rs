@@ -110,6 +110,14 @@ Examples:
   kiln agents drain builder-3 --wait
   kiln agents resume builder-3";
 
+pub(super) const RETENTION: &str = "\
+Examples:
+  kiln retention plan
+  kiln retention project zlib --artifacts 30 --per-branch 50
+  kiln pin 01KB0Q6M3V8W2T5XJ4C9ZR7HND --reason \"shipped as 1.2\"
+  kiln delete 01KB0Q6M3V8W2T5XJ4C9ZR7HND --artifacts-only
+  kiln usage";
+
 pub(super) const TOKEN: &str = "\
 Examples:
   kiln token create laptop --owner alice --role submit

@@ -10,6 +10,7 @@ mod parse;
 mod project;
 mod queue;
 mod read;
+mod retention;
 mod server;
 mod token;
 
@@ -23,6 +24,9 @@ pub(super) use queue::{QueueArgs, QueueCommand, QueueSetArgs};
 pub(super) use read::{
     ArtifactsArgs, BuildsArgs, CancelArgs, CompletionsArgs, LogArgs, ManArgs, ShowArgs,
     ToolchainsArgs,
+};
+pub(super) use retention::{
+    DeleteArgs, PinArgs, ProjectRulesArgs, RetentionArgs, RetentionCommand, UnpinArgs, UsageArgs,
 };
 pub use server::{AgentArgs, DbArgs, DbCommand, ImagesArgs, ImagesCommand, ServeArgs};
 pub(super) use token::{AuditArgs, TokenArgs, TokenCommand, TokenCreateArgs, WhoamiArgs};

@@ -11,6 +11,7 @@ mod list;
 mod log;
 mod project;
 mod queue;
+mod retention;
 mod say;
 mod shell;
 mod show;
@@ -27,6 +28,7 @@ pub(super) use list::{builds, toolchains};
 pub(super) use log::log;
 pub(super) use project::project;
 pub(super) use queue::queue;
+pub(super) use retention::{delete, pin, retention, unpin, usage};
 pub(super) use shell::{completions, man};
 pub(super) use show::show;
 #[cfg(test)]

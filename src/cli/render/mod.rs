@@ -10,6 +10,7 @@ mod excerpt;
 mod farm;
 mod job;
 mod queues;
+mod retention;
 
 pub(super) use accounts::{audit, tokens};
 pub(super) use artifacts::{commit_artifacts, kept};
@@ -20,3 +21,4 @@ pub(super) use excerpt::{first_error, has_excerpt};
 pub(super) use farm::{agents, enrollments, projects, toolchains};
 pub(super) use job::job;
 pub(super) use queues::{queue, queues, rules};
+pub(super) use retention::{kept_rules, retention, usage};
