@@ -70,7 +70,7 @@ fn describe() {
     describe_histogram!(
         "kiln_sandbox_preparation_seconds",
         Seconds,
-        "From claim to a running sandbox"
+        "How long agents took to make the sandboxes of attempts"
     );
     describe_counter!("kiln_log_bytes_total", Bytes, "Bytes of logs that were taken");
     describe_histogram!("kiln_database_seconds", Seconds, "Statements of the database");
@@ -121,7 +121,7 @@ pub(crate) fn claimed(waited: Option<Duration>) {
     }
 }
 
-/// An attempt has a sandbox in which its steps run.
+/// An attempt that ended had a sandbox, which its agent made in that time.
 pub(crate) fn prepared(took: Duration) {
     histogram!("kiln_sandbox_preparation_seconds").record(took.as_secs_f64());
 }

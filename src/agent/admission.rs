@@ -4,7 +4,13 @@
 //! has more users than kiln. An agent that takes nothing says why with every claim, so that it is
 //! seen on the server and in the sentences of jobs that wait.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// How often a machine is looked at while its agent waits for a job.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// What a machine says of itself.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +78,16 @@ impl Admission {
             )
         })
     }
+
+    /// Waits until nothing is to be taken any more: a claim waits longer than a disk needs to fill.
+    pub(super) async fn refused(&self) {
+        loop {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            if self.refusal().is_some() {
+                return;
+            }
+        }
+    }
 }
 
 fn free(path: &Path) -> Option<u64> {
@@ -117,6 +133,60 @@ mod tests {
         let sentence = admission(roomy, || Some(60.0)).refusal().unwrap();
         assert!(sentence.contains("60 %") && sentence.contains("25 %"), "{sentence}");
         assert_eq!(admission(roomy, || Some(25.0)).refusal(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_machine_that_fills_up_while_its_agent_waits_is_noticed() {
+        use std::sync::atomic::{AtomicU64, Ordering};
+        static FREE: AtomicU64 = AtomicU64::new(9 * GIB);
+        let machine = admission(|_| Some(FREE.load(Ordering::Relaxed)), || None);
+        let quiet = tokio::time::timeout(LOOK_AGAIN * 3, machine.refused()).await;
+        assert!(quiet.is_err(), "there is space");
+        FREE.store(GIB, Ordering::Relaxed);
+        tokio::time::timeout(LOOK_AGAIN * 3, machine.refused()).await.unwrap();
+    }
+
+    /// A small file system in a namespace of its own, which is gone with its process.
+    #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the rule is for the product; tests start programs"
+    )]
+    fn a_disk_that_is_really_full_is_seen_and_one_that_is_emptied_too() {
+        use std::{
+            io::{BufRead as _, BufReader, Write as _},
+            process::{Command, Stdio},
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let script = "mount -t tmpfs -o size=8m tmpfs \"$1\" && echo ready && read -r line
+            head -c 6291456 /dev/zero > \"$1/file\" && echo full && read -r line
+            rm \"$1/file\" && echo empty && read -r line";
+        let mut helper = Command::new("unshare")
+            .args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"])
+            .arg(folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut words = BufReader::new(helper.stdout.take().unwrap()).lines();
+        let mut next = helper.stdin.take().unwrap();
+        let seen = PathBuf::from(format!("/proc/{}/root{}", helper.id(), folder.path().display()));
+        let machine = Admission {
+            places: vec![seen],
+            min_free_bytes: 4 << 20,
+            readings: Readings { free, pressure: || None },
+            ..Admission::always()
+        };
+        for (word, is_refused) in [("ready", false), ("full", true), ("empty", false)] {
+            assert_eq!(words.next().unwrap().unwrap(), word);
+            let refusal = machine.refusal();
+            assert_eq!(refusal.is_some(), is_refused, "{word}: {refusal:?}");
+            if let Some(sentence) = refusal {
+                assert!(sentence.starts_with("2 MiB are free at"), "{sentence}");
+            }
+            writeln!(next).unwrap();
+        }
+        assert!(helper.wait().unwrap().success());
     }
 
     #[test]

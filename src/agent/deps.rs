@@ -84,6 +84,12 @@ impl Deps {
         fits(self.machine.memory_bytes, self.usual_memory(), (workers, taken))
     }
 
+    /// What jobs that may take `taken` bytes leave of the memory, for the server: never more than the
+    /// engine has, and never less than the workers that somebody asked for need.
+    pub(super) fn free_memory(&self, workers: u32, taken: u64) -> u64 {
+        left(self.machine.memory_bytes, self.usual_memory(), (workers, taken))
+    }
+
     fn usual_memory(&self) -> u64 {
         Limits::default().container_memory(self.machine.shm_bytes)
     }
@@ -91,6 +97,10 @@ impl Deps {
 
 fn fits(memory: u64, job: u64, (workers, taken): (u32, u64)) -> bool {
     taken.saturating_add(job) <= memory.max(job.saturating_mul(workers.into()))
+}
+
+fn left(memory: u64, job: u64, (workers, taken): (u32, u64)) -> u64 {
+    memory.max(job.saturating_mul(workers.into())).saturating_sub(taken).min(memory)
 }
 
 /// 128 random bits as text: no build can guess it.
@@ -114,6 +124,22 @@ mod tests {
             (8, 1, u64::MAX, false),
         ] {
             assert_eq!(fits(memory, 3, (workers, taken)), expected, "{memory} {workers} {taken}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_carries_as_many_usual_jobs_as_somebody_asked_for() {
+        for (memory, workers, taken, expected) in [
+            (16, 2, 0, 16),
+            (16, 2, 10, 6),
+            (16, 2, 20, 0),
+            // Four workers on a machine that carries two: the third and the fourth job come, too.
+            (8, 4, 6, 6),
+            (8, 4, 9, 3),
+            (8, 4, 12, 0),
+            (8, 4, 0, 8),
+        ] {
+            assert_eq!(left(memory, 3, (workers, taken)), expected, "{memory} {workers} {taken}");
         }
     }
 }

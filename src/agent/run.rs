@@ -1,6 +1,12 @@
 //! The agent's life: register, claim while a worker is free, sweep, stop softly and then hard.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::bail;
 use tokio::{
@@ -44,11 +50,12 @@ pub async fn run(deps: Deps, stop: CancellationToken) -> anyhow::Result<()> {
         async move { status::watch_toolchains(&deps, present).await }
     };
     let mut workers = Workers::new(Arc::clone(&deps), alive.clone());
-    let claiming = claim_loop(&deps, &mut workers, toolchains, &stop);
+    let residue = AtomicU64::new(0);
+    let claiming = claim_loop(&deps, &mut workers, (toolchains, &residue), &stop);
     let result = tokio::select! {
         result = claiming => result,
         () = watching => Ok(()),
-        () = sweep(&deps, &alive) => Ok(()),
+        () = sweep(&deps, &alive, &residue) => Ok(()),
     };
     let grace = Duration::from_secs(u64::from(deps.settings.grace_seconds));
     workers.stop(grace).await;
@@ -58,7 +65,7 @@ pub async fn run(deps: Deps, stop: CancellationToken) -> anyhow::Result<()> {
 async fn claim_loop(
     deps: &Deps,
     workers: &mut Workers,
-    mut toolchains: watch::Receiver<Vec<PresentToolchain>>,
+    (mut toolchains, residue): (watch::Receiver<Vec<PresentToolchain>>, &AtomicU64),
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let process = random_nonce();
@@ -79,6 +86,7 @@ async fn claim_loop(
         let have = toolchains.borrow_and_update().clone();
         let mut status = status::status(deps, (busy, workers.promised()), have);
         status.clock_skew_seconds = skew.seconds;
+        status.residue_swept = residue.load(Ordering::Relaxed);
         status.paused = pause.look(deps.admission.refusal());
         // Looked at again soon, and told when it is over.
         let wait = if status.paused.is_some() { PAUSED_WAIT } else { CLAIM_WAIT };
@@ -91,7 +99,7 @@ async fn claim_loop(
             process: process.clone(),
             begins,
         };
-        // A claim that is given up for news of the machine is repeated under the same id, so that
+        // A claim that is given up for news of the machine, such as a disk that has filled, is repeated under the same id, so that
         // a job it was granted meanwhile is not lost.
         let claimed = tokio::select! {
             biased;
@@ -103,6 +111,7 @@ async fn claim_loop(
                 }
                 continue;
             }
+            () = deps.admission.refused(), if has_room && request.status.paused.is_none() => continue,
             claimed = client.claim(&request), if has_room => claimed,
         };
         if let Some(theirs) = client.take_server_time() {
@@ -160,18 +169,21 @@ fn announce(claimed: &Claimed) {
 }
 
 /// Removes what earlier lives of this agent and crashed attempts left behind.
-async fn sweep(deps: &Deps, alive: &Alive) {
+async fn sweep(deps: &Deps, alive: &Alive, residue: &AtomicU64) {
     let every = Duration::from_secs(u64::from(deps.settings.sweep_seconds.max(1)));
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         match deps.sandbox.sweep(&alive.list()).await {
-            Ok(swept) if swept.containers + swept.volumes > 0 => tracing::warn!(
-                "removed {} containers and {} volumes that were left behind",
-                swept.containers,
-                swept.volumes
-            ),
+            Ok(swept) if swept.containers + swept.volumes > 0 => {
+                residue.fetch_add((swept.containers + swept.volumes) as u64, Ordering::Relaxed);
+                tracing::warn!(
+                    "removed {} containers and {} volumes that were left behind",
+                    swept.containers,
+                    swept.volumes
+                );
+            }
             Ok(_) => {}
             Err(error) => tracing::warn!("what is left behind cannot be removed: {error}"),
         }

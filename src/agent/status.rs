@@ -47,8 +47,9 @@ pub(super) fn status(
         toolchains,
         version: VERSION.to_owned(),
         clock_skew_seconds: None,
-        free_memory_bytes: (busy > 0).then(|| deps.machine.memory_bytes.saturating_sub(promised)),
+        free_memory_bytes: (busy > 0).then(|| deps.free_memory(deps.workers(), promised)),
         paused: None,
+        residue_swept: 0,
         labels: labels(deps),
     }
 }

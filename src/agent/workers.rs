@@ -9,6 +9,7 @@ use std::{
 
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::timeout;
+use tracing::Instrument as _;
 
 use super::{
     attempt::supervise,
@@ -91,8 +92,10 @@ impl Workers {
         self.alive.add(attempt);
         let ending = Ending::default();
         let memory_bytes = self.deps.memory_of(&claimed.work);
+        // Every line of it says whose it is, however little is logged.
+        let span = tracing::error_span!("attempt", job.id = %attempt.0, job.attempt = attempt.1);
         let work = supervise(Arc::clone(&self.deps), client, claimed, ending.clone());
-        let id = self.tasks.spawn(work).id();
+        let id = self.tasks.spawn(work.instrument(span)).id();
         self.running.insert(id, Running { attempt, ending, memory_bytes });
     }
 

@@ -59,8 +59,9 @@ async fn stand(state: &AppState, out: &mut String) -> Result<(), ApiError> {
     let queues = state.queue.queues().await?;
     let agents = state.queue.agents().await?;
     let mut family = |name: &str, help: &str, rows: &[(String, f64)]| {
+        let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
         // Writing to a string cannot fail.
-        let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} gauge\n");
+        let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
         for (labels, value) in rows {
             let _ = writeln!(out, "{name}{{{labels}}} {value}");
         }
@@ -79,11 +80,12 @@ async fn stand(state: &AppState, out: &mut String) -> Result<(), ApiError> {
     family("kiln_queue_oldest_seconds", "How long the oldest job has waited, by queue", &oldest);
     let state_of = |agent: &crate::protocol::AgentView| match agent.hold.as_ref() {
         _ if !agent.online => "offline",
+        None if agent.status.paused.is_some() => "paused",
         None => "online",
         Some(hold) if hold.kind == HoldKind::Draining => "draining",
         Some(_) => "held",
     };
-    let rows = ["online", "held", "draining", "offline"].map(|wanted| {
+    let rows = ["online", "paused", "held", "draining", "offline"].map(|wanted| {
         let count = agents.iter().filter(|agent| state_of(agent) == wanted).count();
         (format!("state=\"{wanted}\""), u32::try_from(count).unwrap_or(u32::MAX).into())
     });
@@ -94,6 +96,15 @@ async fn stand(state: &AppState, out: &mut String) -> Result<(), ApiError> {
     let rows = [("busy", busy), ("all", all)]
         .map(|(name, count)| (format!("state=\"{name}\""), f64::from(count)));
     family("kiln_workers", "Workers of agents that are online", &rows);
+    // An agent that is offline stays at what it said last.
+    let rows: Vec<_> = agents
+        .iter()
+        .map(|agent| {
+            (format!("agent=\"{}\"", escaped(&agent.name)), count(agent.status.residue_swept))
+        })
+        .collect();
+    let help = "Containers and volumes that crashed attempts left, removed, by agent";
+    family("kiln_agent_residue_swept_total", help, &rows);
     let version = format!("version=\"{}\"", env!("CARGO_PKG_VERSION"));
     family("kiln_build_info", "Always 1; the label says which release this is", &[(version, 1.0)]);
     if let Some(bytes) = resident() {
@@ -106,6 +117,11 @@ async fn stand(state: &AppState, out: &mut String) -> Result<(), ApiError> {
 /// A count as a figure: exact as far as anybody counts.
 fn count(count: u64) -> f64 {
     u32::try_from(count).map_or(f64::INFINITY, f64::from)
+}
+
+/// Text between the quotes of a label.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 /// Memory of this process in bytes, where the system says.

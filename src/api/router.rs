@@ -4,7 +4,7 @@ use std::{any::Any, time::Duration};
 
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
+    extract::{DefaultBodyLimit, MatchedPath},
     http::Request,
     middleware::{from_fn, from_fn_with_state},
     response::{IntoResponse, Redirect, Response},
@@ -58,15 +58,22 @@ pub fn router(state: AppState) -> Router {
                 .make_span_with(|request: &Request<_>| {
                     let id = request.headers().get("x-request-id");
                     let id = id.and_then(|id| id.to_str().ok()).unwrap_or_default();
-                    tracing::info_span!(
+                    // Every line of it says whose it is, however little is logged.
+                    tracing::error_span!(
                         "request", request.id = id, http.method = %request.method(),
-                        http.path = request.uri().path()
+                        http.path = request.uri().path(), build.id = named(request, "{build}"),
+                        job.id = named(request, "{job}"), job.attempt = named(request, "{attempt}"),
+                        http.status = tracing::field::Empty,
+                        otel.name = cfg!(feature = "otel").then(|| route_of(request)),
+                        otel.kind = cfg!(feature = "otel").then_some("server")
                     )
                 })
                 .on_request(())
-                .on_response(|response: &Response, took: Duration, _: &tracing::Span| {
+                .on_response(|response: &Response, took: Duration, span: &tracing::Span| {
+                    let status = response.status().as_u16();
+                    span.record("http.status", status);
                     tracing::debug!(
-                        http.status = response.status().as_u16(),
+                        http.status = status,
                         duration_ms = took.as_millis(),
                         "answered"
                     );
@@ -75,6 +82,19 @@ pub fn router(state: AppState) -> Router {
         )
         .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
         .with_state(state)
+}
+
+/// What a trace calls a request: its method and the pattern of its route.
+fn route_of<B>(request: &Request<B>) -> String {
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str);
+    format!("{} {route}", request.method())
+}
+
+/// What stands in a request's path where its route has this name.
+fn named<'a, B>(request: &'a Request<B>, name: &str) -> Option<&'a str> {
+    let route = request.extensions().get::<MatchedPath>()?.as_str().split('/');
+    let mut parts = route.zip(request.uri().path().split('/'));
+    parts.find_map(|(pattern, part)| (pattern == name).then_some(part))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the layer hands it over")]

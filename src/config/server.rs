@@ -7,8 +7,8 @@ use std::{
 };
 
 use ipnet::IpNet;
-
 use serde::Deserialize;
+use url::Url;
 
 /// The section `[server]`.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
@@ -41,6 +41,9 @@ pub struct ServerSettings {
     /// Where `/metrics` is answered without a token, for who can reach that address; nowhere if not
     /// given.
     pub metrics_listen: Option<SocketAddr>,
+    /// Where traces are sent to as OTLP over HTTP, such as `http://127.0.0.1:4318/v1/traces`; nowhere if
+    /// not given. Agents that have their own settings file have it there.
+    pub traces: Option<Url>,
     /// How long lines of the audit log are kept, in days.
     pub audit_days: NonZeroU32,
     /// File with the enrollment token, the same for all servers of an installation; if not given,
@@ -96,6 +99,7 @@ impl Default for ServerSettings {
             failures_per_minute: at_least_one(30),
             streams_per_account: at_least_one(2_000),
             metrics_listen: None,
+            traces: None,
             audit_days: at_least_one(365),
             enrollment_token_file: None,
             lease_seconds: 30,

@@ -30,7 +30,7 @@ pub async fn agent(server: String, args: AgentArgs) -> anyhow::Result<()> {
     settings.workers = args.workers.or(settings.workers);
     settings.labels.extend(args.labels);
     let token_file = args.token_file.or(settings.enrollment_token_file.take());
-    setup::init_log(&setup.settings.server)?;
+    let _traces = setup::init_log(&setup.settings.server)?;
     setup::make_data(&setup.data)?;
     let enrollment = match token_file {
         None => None,

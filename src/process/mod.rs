@@ -5,6 +5,7 @@ mod db;
 mod images;
 mod serve;
 mod setup;
+mod traces;
 
 pub use agent::agent;
 pub use db::db;

@@ -26,7 +26,7 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         setup.settings.server.listen = listen;
     }
     setup.settings.agent.workers = args.workers.or(setup.settings.agent.workers);
-    setup::init_log(&setup.settings.server)?;
+    let _traces = setup::init_log(&setup.settings.server)?;
     let stop = setup::stop_on_signal()?;
     let listener = server::listen(setup.settings.server.listen).await?;
     let bound = listener.local_addr()?;

@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
+use super::traces::{self, Traces};
 use crate::config::{Environment, LogFormat, ServerSettings, Settings};
 
 /// The settings and the data directory that count.
@@ -45,18 +46,20 @@ pub(super) fn make_data(data: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("the data directory {}", data.display()))
 }
 
-/// Sends log lines to standard error.
-pub(super) fn init_log(settings: &ServerSettings) -> anyhow::Result<()> {
+/// Sends log lines to standard error, and traces to where the settings say for as long as the answer
+/// lives.
+pub(super) fn init_log(settings: &ServerSettings) -> anyhow::Result<Traces> {
     let filter = EnvFilter::try_new(&settings.log)
         .with_context(|| format!("server.log: {:?} is not a log filter", settings.log))?;
-    let registry = tracing_subscriber::registry().with(filter);
+    let (spans, traces) = traces::start(settings.traces.as_ref())?;
+    let registry = tracing_subscriber::registry().with(filter).with(spans);
     let colors = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let layer = fmt::layer().with_writer(std::io::stderr).with_ansi(colors);
     match settings.log_format {
         LogFormat::Text => registry.with(layer).try_init()?,
         LogFormat::Json => registry.with(layer.json()).try_init()?,
     }
-    Ok(())
+    Ok(traces)
 }
 
 /// A token that ends at the first interrupt or termination signal; the second ends the process.

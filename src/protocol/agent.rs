@@ -65,6 +65,11 @@ const fn is_unsaid(protocol: &u32) -> bool {
     *protocol == UNSAID_PROTOCOL
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+const fn is_nought(count: &u64) -> bool {
+    *count == 0
+}
+
 /// `POST /agent/v1/register`, with the enrollment token: an agent makes itself known.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RegisterRequest {
@@ -128,6 +133,9 @@ pub struct AgentStatus {
     /// Why it takes no jobs by itself: its disk is full, its memory short.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<String>,
+    /// Containers and volumes that crashed attempts had left and that it removed, since it started.
+    #[serde(default, skip_serializing_if = "is_nought")]
+    pub residue_swept: u64,
     /// What it says of itself, beside what kiln knows.
     #[serde(default)]
     pub labels: BTreeSet<Label>,

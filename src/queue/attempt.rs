@@ -5,7 +5,9 @@ use tokio::time::{Duration, Instant, timeout_at};
 use super::{Queue, QueueError, claim::millis};
 use crate::{
     meters,
-    model::{AgentId, Cause, JobId, JobState, Running, StateName, TransitionError, Verdict},
+    model::{
+        AgentId, Cause, JobId, JobState, Outcome, Running, StateName, TransitionError, Verdict,
+    },
     protocol::{FinishReport, JobKind, RenewAnswer, RenewRequest, SandboxView},
     store::{AttemptEnd, JobRow},
 };
@@ -74,13 +76,7 @@ impl Queue {
         let row = change.job_alone(job).await?;
         Self::running(&row, agent, attempt)?;
         self.store.set_attempt_sandbox(&mut change.tx, job, attempt, sandbox).await?;
-        let took = match &row.state {
-            JobState::Running(running) => change.now.since(running.started_at),
-            _ => Duration::ZERO,
-        };
-        change.commit().await?;
-        meters::prepared(took);
-        Ok(())
+        change.commit().await
     }
 
     /// Ends an attempt. Answers `LogIncomplete` until the log is whole, and the same as before if
@@ -121,6 +117,13 @@ impl Queue {
         change.put_state(&row, &state).await?;
         change.commit().await?;
         let how = (verdict.outcome(), verdict.cause());
+        // As the agent measured it; of what failed before there was a sandbox, nothing.
+        let prepared = Duration::from_millis(report.usage.sandbox_millis);
+        if row.job.toolchain.is_some()
+            && (!prepared.is_zero() || verdict.outcome() == Outcome::Success)
+        {
+            meters::prepared(prepared);
+        }
         meters::ended(row.job.toolchain.as_ref(), how, took);
         tracing::info!(
             job.id = %job, job.attempt = attempt, job.outcome = %verdict.outcome(),

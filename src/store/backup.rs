@@ -119,7 +119,8 @@ pub async fn bring_back(
         let mut old = open(database).await?;
         sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut old).await?;
         old.close().await?;
-        fs::rename(database, kept).map_err(failed)?;
+        // A second name, so that at no moment there is no database: a server that starts would make one.
+        fs::hard_link(database, kept).map_err(failed)?;
     }
     // A log of the old file would be taken for one of the new.
     for suffix in ["wal", "shm"] {

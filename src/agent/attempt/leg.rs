@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
+use tracing::{Instrument as _, error_span};
 
 use super::{
     collect,
@@ -50,11 +51,14 @@ pub(super) async fn build(
     slot: &SessionSlot,
     parts: &mut Parts,
 ) -> Result<Judged, Trouble> {
-    let ready = unless_stopped(cx, prepare(cx, leg, slot, parts)).await?;
+    let ready =
+        unless_stopped(cx, prepare(cx, leg, slot, parts).instrument(error_span!("prepare")))
+            .await?;
     let Ready { mut session, pinned, source, found, mut course, mut env } = ready;
     let place = (cx, leg, &found);
     let judged = loop {
-        let tried = tries::run(cx, &mut **session, course.next(leg, &env), parts).await?;
+        let run = tries::run(cx, &mut **session, course.next(leg, &env), parts);
+        let tried = run.instrument(error_span!("run")).await?;
         let more = unless_stopped(cx, course.goes_on(place, &mut **session, &tried)).await;
         if !matches!(more, Ok(true)) {
             let judged = lacking::explain(cx, (leg, &pinned, &found), &tried).await;
@@ -79,7 +83,8 @@ pub(super) async fn build(
     }
     let began = Instant::now();
     let order = collect::Order { leg, pinned: &pinned, found: &found };
-    let kept = unless_stopped(cx, collect::keep(cx, &mut **session, order)).await;
+    let keep = collect::keep(cx, &mut **session, order).instrument(error_span!("collect"));
+    let kept = unless_stopped(cx, keep).await;
     parts.usage.collect_millis = millis(began.elapsed());
     match kept {
         Ok(kept) => {

@@ -4,6 +4,7 @@
 use std::{panic::resume_unwind, sync::Arc};
 
 use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard};
+use tracing::Instrument as _;
 
 use crate::sandbox::{SandboxError, Session};
 
@@ -22,11 +23,11 @@ impl SessionSlot {
         opening: impl Future<Output = Result<Box<dyn Session>, SandboxError>> + Send + 'static,
     ) -> Result<InUse, SandboxError> {
         let place = Arc::clone(&self.0).lock_owned().await;
-        let opened = tokio::spawn(async move {
+        let opening = async move {
             let session = opening.await?;
             Ok(OwnedMutexGuard::map(place, |place| place.insert(session)))
-        });
-        match opened.await {
+        };
+        match tokio::spawn(opening.in_current_span()).await {
             Ok(opened) => opened,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => resume_unwind(panic),

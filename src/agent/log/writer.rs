@@ -9,6 +9,7 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, sleep_until},
 };
+use tracing::Instrument as _;
 
 use super::{
     framer::Framer,
@@ -59,8 +60,9 @@ impl Log {
     ) -> (Self, LogClosed) {
         let (items, receiver) = mpsc::channel(CHANNEL);
         let spool = Spool::new(spool);
-        let sender = tokio::spawn(sender::send(spool.clone(), client, ending.clone()));
-        let writer = tokio::spawn(async move {
+        let sender =
+            tokio::spawn(sender::send(spool.clone(), client, ending.clone()).in_current_span());
+        let writing = async move {
             let gone = ending.gone().clone();
             let mut writer = Writer { framer: Framer::default(), spool, clock };
             let kept = tokio::select! {
@@ -75,7 +77,8 @@ impl Log {
                 tracing::error!("the log of an attempt cannot be kept, it is dropped: {error}");
                 ending.drop_work(StopReason::LeaseLost);
             }
-        });
+        };
+        let writer = tokio::spawn(writing.in_current_span());
         (Self { items }, LogClosed { writer, sender })
     }
 

@@ -20,6 +20,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::{engine::Engine, pipe::Pipe, usage};
 use crate::{
@@ -150,7 +151,7 @@ impl Build {
     /// Kills the container when either token says so, and again if the engine did not do it.
     fn killer(&self, stop: CancellationToken, overdue: CancellationToken) -> JoinHandle<()> {
         let (engine, name) = (self.engine.clone(), self.name.clone());
-        tokio::spawn(async move {
+        let killing = async move {
             tokio::select! { () = stop.cancelled() => {}, () = overdue.cancelled() => {} }
             loop {
                 let options = KillContainerOptionsBuilder::default().signal("SIGKILL").build();
@@ -165,7 +166,8 @@ impl Build {
                     }
                 }
             }
-        })
+        };
+        tokio::spawn(killing.in_current_span())
     }
 }
 

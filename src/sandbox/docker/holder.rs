@@ -12,6 +12,7 @@ use futures_util::StreamExt;
 use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::pipe::{self, Input, OutputFrames, Pipe};
 use crate::sandbox::{ByteStream, EntryKind, SandboxError, WorkspaceEntry};
@@ -187,12 +188,14 @@ impl Holder {
         // written while it is read. Reading goes on in a task, so that closing the session can end
         // it: the engine cannot remove a container whose output is held up.
         let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
-        tokio::spawn(closed.clone().run_until_cancelled_owned(async move {
+        let writing = closed.clone().run_until_cancelled_owned(async move {
             if let Err(error) = input.write(&names).await {
                 tracing::debug!(%error, "the holder does not take the names");
             }
-        }));
-        tokio::spawn(closed.run_until_cancelled_owned(pump(output, end, sender)));
+        });
+        tokio::spawn(writing.in_current_span());
+        let reading = closed.run_until_cancelled_owned(pump(output, end, sender));
+        tokio::spawn(reading.in_current_span());
         Ok(Box::pin(ReceiverStream::new(receiver)))
     }
 }

@@ -15,6 +15,7 @@ use bollard::{
     query_parameters::{CreateContainerOptionsBuilder, StartContainerOptions},
 };
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 use super::{
     build::{self, Build},
@@ -106,7 +107,8 @@ impl Sandbox for DockerSandbox {
         // In a task of its own: if the caller goes away, the half-made session is still finished
         // and then dropped, which removes it.
         let machine = Arc::clone(&self.0);
-        let opened = self.0.tasks.spawn(async move { Box::pin(machine.open(spec)).await }).await;
+        let opening = async move { Box::pin(machine.open(spec)).await };
+        let opened = self.0.tasks.spawn(opening.in_current_span()).await;
         let session = opened.map_err(|error| SandboxError::Engine(error.to_string()))??;
         Ok(Box::new(session))
     }

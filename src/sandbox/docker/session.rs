@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::{
     build::{Build, Order},
@@ -101,7 +102,7 @@ impl Session for DockerSession {
 
     async fn close(mut self: Box<Self>) -> Result<(), SandboxError> {
         let removal = self.remove();
-        let task = self.machine.tasks.spawn(removal);
+        let task = self.machine.tasks.spawn(removal.in_current_span());
         task.await.map_err(|error| SandboxError::Engine(error.to_string()))?
     }
 }
