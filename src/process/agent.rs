@@ -1,6 +1,12 @@
 //! `kiln agent`, and the agent inside `kiln serve`: the machine's engine, images and sources.
 
-use std::{fs, os::unix::fs::DirBuilderExt as _, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs,
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
@@ -10,7 +16,7 @@ use crate::{
     agent::{self as agents, Admission, Deps, Machine, Readings, UploadCache, random_nonce},
     auth::kept_secret,
     cli::AgentArgs,
-    config::SeccompProfile,
+    config::{SandboxSettings, SeccompProfile},
     images::{Images, PackageImageBounds},
     model::{Clock, SystemClock},
     sandbox::{DockerSandbox, Engine, Identity},
@@ -122,7 +128,7 @@ async fn deps(
             source_bytes: settings.source.source_bytes,
         },
         admission: Admission {
-            places: vec![facts.root.clone().into(), directory.clone()],
+            places: places(&settings.sandbox, &facts.root, &directory),
             min_free_bytes: settings.agent.min_free_bytes,
             max_memory_pressure: settings.agent.max_memory_pressure,
             readings: Readings::of_machine(),
@@ -137,6 +143,15 @@ async fn deps(
     Ok((deps, sandbox))
 }
 
+/// Where space is needed: the agent's folder, and the engine's if it is on this machine. Of another
+/// machine's disks this one knows nothing.
+fn places(settings: &SandboxSettings, root: &str, directory: &Path) -> Vec<PathBuf> {
+    let engine = settings.engine.clone().or_else(|| std::env::var("DOCKER_HOST").ok());
+    let is_here = engine.is_none_or(|host| host.is_empty() || host.starts_with("unix:"));
+    let root = (is_here && !root.is_empty()).then(|| PathBuf::from(root));
+    root.into_iter().chain([directory.to_owned()]).collect()
+}
+
 /// What tells this agent's containers from everybody else's, the same after a restart.
 fn instance(directory: &Path) -> anyhow::Result<String> {
     Ok(kept_secret(&directory.join("instance"))?)
@@ -148,4 +163,26 @@ pub(super) fn host_name(engine: &str) -> String {
     let own = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let named = [engine, own.trim()].into_iter().find(|name| !name.is_empty());
     named.unwrap_or("agent").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn disks_of_an_engine_elsewhere_are_not_looked_for_here() {
+        let directory = Path::new("/var/lib/kiln/agent");
+        for (engine, root, expected) in [
+            ("unix:///run/docker.sock", "/var/lib/docker", 2),
+            ("unix:///run/docker.sock", "", 1),
+            ("tcp://10.0.0.7:2375", "/var/lib/docker", 1),
+            ("ssh://other", "/var/lib/docker", 1),
+        ] {
+            let settings =
+                SandboxSettings { engine: Some(engine.into()), ..SandboxSettings::default() };
+            let places = places(&settings, root, directory);
+            assert_eq!(places.len(), expected, "{engine}");
+            assert_eq!(places.last().unwrap(), directory);
+        }
+    }
 }
