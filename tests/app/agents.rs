@@ -268,10 +268,10 @@ async fn an_agent_of_the_release_before_works_and_older_ones_are_told_what_to_do
 #[tokio::test]
 async fn an_agent_whose_clock_is_an_hour_off_works_and_is_told() {
     let setup = Setup { manual: true, agents: 0, ..Setup::default() };
-    let mut farm = Farm::with(setup, |_| crate::script::hello()).await;
+    let mut farm = Farm::with(setup, |_| hello()).await;
     farm.time.advance(Duration::from_hours(1));
     farm.start_agent(0);
-    let repo = crate::farm::project([]);
+    let repo = project([]);
     let build = farm.submit(&repo).await;
     let build = farm.finished(build.id).await;
     assert_eq!(build.outcome, Some(Outcome::Success));
