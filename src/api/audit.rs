@@ -21,7 +21,10 @@ use crate::{
 
 /// Who a request turned out to be of, once it is known.
 #[derive(Clone, Default, Debug)]
-pub(super) struct Actor(Arc<Mutex<Option<(String, Option<TokenId>)>>>);
+pub(super) struct Actor(Arc<Mutex<Option<Known>>>);
+
+/// Who, and with which token.
+type Known = (String, Option<TokenId>);
 
 impl Actor {
     /// Notes who asks, for the line that is written in the end.
@@ -35,7 +38,7 @@ impl Actor {
         *actor.lock().unwrap_or_else(PoisonError::into_inner) = known;
     }
 
-    fn take(&self) -> Option<(String, Option<TokenId>)> {
+    fn take(&self) -> Option<Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }

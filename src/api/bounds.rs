@@ -123,10 +123,6 @@ impl Drop for OpenStream {
 mod tests {
     use super::*;
 
-    fn bounds(settings: ServerSettings) -> Bounds {
-        Bounds::new(&settings)
-    }
-
     fn forwarded(lines: &[&str]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for line in lines {
@@ -138,7 +134,7 @@ mod tests {
     #[test]
     fn only_proxies_of_ours_are_believed_and_only_up_to_the_first_that_is_not() {
         let trusted_proxies = vec!["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
-        let bounds = bounds(ServerSettings { trusted_proxies, ..ServerSettings::default() });
+        let bounds = Bounds::new(&ServerSettings { trusted_proxies, ..Default::default() });
         for (peer, lines, expected) in [
             ("192.0.2.9", &["203.0.113.1"][..], "192.0.2.9"),
             ("10.0.0.1", &["203.0.113.1"], "203.0.113.1"),
@@ -157,7 +153,8 @@ mod tests {
     #[test]
     fn streams_are_counted_for_each_and_given_back() {
         let most = NonZeroU32::new(2).unwrap();
-        let bounds = bounds(ServerSettings { streams_per_account: most, ..Default::default() });
+        let bounds =
+            Bounds::new(&ServerSettings { streams_per_account: most, ..Default::default() });
         let first = bounds.stream("a").unwrap();
         let _second = bounds.stream("a").unwrap();
         assert!(bounds.stream("a").is_err());
@@ -169,7 +166,8 @@ mod tests {
     #[test]
     fn each_has_its_own_number_of_failures() {
         let few = NonZeroU32::new(3).unwrap();
-        let bounds = bounds(ServerSettings { failures_per_minute: few, ..Default::default() });
+        let bounds =
+            Bounds::new(&ServerSettings { failures_per_minute: few, ..Default::default() });
         let [here, there] = [[192, 0, 2, 1], [192, 0, 2, 2]].map(IpAddr::from);
         assert_eq!((0..9).filter(|_| bounds.failure(here).is_ok()).count(), 3);
         assert!(bounds.failure(there).is_ok());

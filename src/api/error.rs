@@ -31,8 +31,8 @@ pub struct ApiError {
     body: ErrorBody,
     /// What a range would have to lie in.
     range: Option<String>,
-    /// When to come back.
-    wait: Option<Duration>,
+    /// In how many seconds to come back.
+    wait: Option<u32>,
 }
 
 impl ApiError {
@@ -106,10 +106,10 @@ impl ApiError {
 
     /// Too much at one time; later it will do.
     pub(super) fn too_many(what: &str, wait: Duration) -> Self {
-        let seconds = wait.as_secs() + 1;
+        let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
         let message = format!("{what}; try again in {seconds} s");
         let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many", message);
-        Self { wait: Some(wait), ..error }
+        Self { wait: Some(seconds), ..error }
     }
 
     /// The body is larger than it may be.
@@ -145,8 +145,7 @@ impl IntoResponse for ApiError {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, how);
         }
         if let Some(wait) = self.wait {
-            let seconds = HeaderValue::from(wait.as_secs() + 1);
-            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+            response.headers_mut().insert(header::RETRY_AFTER, wait.into());
         }
         if let Some(range) = range {
             response.headers_mut().insert(header::CONTENT_RANGE, range);

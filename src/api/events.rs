@@ -16,6 +16,7 @@ use super::{
 use crate::{
     model::{BuildId, Scope},
     protocol::{ErrorEnvelope, Event},
+    store::BelongsTo,
 };
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
@@ -91,7 +92,7 @@ impl Sight {
         }
         // What cannot be found out is not shown.
         let project = state.store.project_of_build(&build.to_string()).await;
-        let has = matches!(project, Ok(Some(project)) if self.scope.has(project));
+        let has = matches!(project, Ok(Some(BelongsTo(project))) if self.scope.has(project));
         if self.known.len() >= KNOWN {
             self.known.clear();
         }

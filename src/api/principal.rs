@@ -9,7 +9,10 @@ use axum::{
 };
 
 use super::{ApiError, AppState, ClientAddress, audit::Actor, bounds::OpenStream};
-use crate::model::{AgentId, Permission, Principal, Scope};
+use crate::{
+    model::{AgentId, Permission, Principal, Scope},
+    store::BelongsTo,
+};
 
 /// The bearer token of a request.
 pub(super) fn bearer(parts: &Parts) -> Result<Option<&str>, ApiError> {
@@ -102,12 +105,12 @@ async fn check_place(
                     Ok(name) => state.store.project_named(&name).await?,
                     Err(_) => None,
                 };
-                ("project", row.map(|row| Some(row.id)))
+                ("project", row.map(|row| BelongsTo(Some(row.id))))
             }
             _ => continue,
         };
         is_named = true;
-        if project.is_some_and(|project| !scope.has(project)) {
+        if project.is_some_and(|BelongsTo(project)| !scope.has(project)) {
             return Err(ApiError::not_found(what, value));
         }
     }

@@ -156,8 +156,8 @@ impl Auth {
             Scope::All => None,
             Scope::Projects(ids) => {
                 let rows = self.store.projects().await?;
-                Some(rows.into_iter().filter(|row| ids.contains(&row.id)).map(|row| row.name))
-                    .map(Iterator::collect)
+                let rows = rows.into_iter().filter(|row| ids.contains(&row.id));
+                Some(rows.map(|row| row.name).collect())
             }
         };
         Ok(crate::protocol::WhoView { who: principal.as_key(), role, projects })

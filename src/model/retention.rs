@@ -77,6 +77,7 @@ impl RetentionRules {
 
 /// What is known of a finished build.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct BuildFacts {
     /// When its last job ended.
     pub finished_at: Timestamp,

@@ -45,7 +45,7 @@ fn sqlite_file(config: Option<&Path>, data: Option<&Path>) -> anyhow::Result<Pat
     let setup = setup::read(config, data)?;
     match setup.settings.database.resolve(&setup.data)? {
         Database::Sqlite(path) => Ok(path),
-        other => anyhow::bail!(
+        other @ Database::Postgres { .. } => anyhow::bail!(
             "the database is {other}: back it up with pg_dump, as docs/OPERATIONS.md describes"
         ),
     }

@@ -19,8 +19,11 @@ pub(super) struct Judge<'a> {
     now: Timestamp,
     /// Of a branch of which so many are kept: its newest success, and the newest build that is one too
     /// many. Builds of one branch may have different rules.
-    branches: HashMap<(String, String, u32), (Option<BuildId>, Option<BuildId>)>,
+    branches: HashMap<(String, String, u32), Branch>,
 }
+
+/// The newest success, and the newest build that is one too many.
+type Branch = (Option<BuildId>, Option<BuildId>);
 
 impl<'a> Judge<'a> {
     pub(super) async fn new(
@@ -59,11 +62,7 @@ impl<'a> Judge<'a> {
         Ok(policy.fate(&facts, self.now))
     }
 
-    async fn branch(
-        &mut self,
-        branch: &(String, String),
-        kept: u32,
-    ) -> Result<(Option<BuildId>, Option<BuildId>), StoreError> {
+    async fn branch(&mut self, branch: &(String, String), kept: u32) -> Result<Branch, StoreError> {
         let (url, name) = (&*branch.0, &*branch.1);
         let key = (url.to_owned(), name.to_owned(), kept);
         if let Some(known) = self.branches.get(&key) {

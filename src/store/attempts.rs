@@ -73,6 +73,7 @@ pub struct AttemptEnd<'a> {
 
 /// What an attempt has in the artifact store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is about an object of its own")]
 pub struct AttemptObjects {
     /// Whether it runs: it may be storing artifacts that no row tells of yet.
     pub is_running: bool,

@@ -41,7 +41,7 @@ pub use jobs::{JobOwner, JobRow, NewJob};
 pub use lanes::{Lane, LaneRow};
 pub use lock::Lock;
 pub use notices::{Notice, Notices};
-pub use projects::ProjectRow;
+pub use projects::{BelongsTo, ProjectRow};
 pub use queues::{QueueCounts, QueueRow, RunningLegs};
 pub use retention::{FinishedBuild, KeptObjects, UsageRow};
 pub use tokens::TokenRow;

@@ -22,6 +22,10 @@ pub struct ProjectRow {
     pub created_at: Timestamp,
 }
 
+/// The project that something belongs to, or that it belongs to none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BelongsTo(pub Option<ProjectId>);
+
 #[derive(FromRow)]
 struct Flat {
     id: String,
@@ -106,23 +110,20 @@ impl Store {
     }
 
     /// The project that a build belongs to; nothing if there is no such build.
-    pub async fn project_of_build(
-        &self,
-        build: &str,
-    ) -> Result<Option<Option<ProjectId>>, StoreError> {
+    pub async fn project_of_build(&self, build: &str) -> Result<Option<BelongsTo>, StoreError> {
         let query = sql("SELECT project_id FROM builds WHERE id = $1").bind(build);
         project_of(query.fetch_optional::<(Option<String>,)>(self).await?)
     }
 
     /// The project that a job belongs to; nothing if there is no such job.
-    pub async fn project_of_job(&self, job: &str) -> Result<Option<Option<ProjectId>>, StoreError> {
+    pub async fn project_of_job(&self, job: &str) -> Result<Option<BelongsTo>, StoreError> {
         let query = sql("SELECT builds.project_id FROM jobs JOIN builds \
              ON builds.id = jobs.build_id WHERE jobs.id = $1");
         project_of(query.bind(job).fetch_optional::<(Option<String>,)>(self).await?)
     }
 }
 
-fn project_of(found: Option<(Option<String>,)>) -> Result<Option<Option<ProjectId>>, StoreError> {
+fn project_of(found: Option<(Option<String>,)>) -> Result<Option<BelongsTo>, StoreError> {
     let Some((id,)) = found else { return Ok(None) };
-    Ok(Some(id.map(|id| column(TABLE, &id, &id)).transpose()?))
+    Ok(Some(BelongsTo(id.map(|id| column(TABLE, &id, &id)).transpose()?)))
 }

@@ -171,7 +171,7 @@ async fn submissions_that_cannot_be_are_refused_at_once() {
         (json!({"limits": {"wall_seconds": 0}}), "wall_seconds"),
         (json!({"limits": {"memory_bytes": u64::MAX}}), "memory_bytes"),
         (json!({"limits": {"processes": -1}}), "-1"),
-        (json!({"queue": "other"}), "there is: default"),
+        (json!({"queue": "other"}), "there are: default"),
         (json!({"priority": 101}), "-100 and 100"),
         (json!({"priority": 1e99}), "i32"),
         (json!({"env": {"1A": "x"}}), "1A"),

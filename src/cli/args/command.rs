@@ -47,8 +47,8 @@ pub struct Access {
         default_value = DEFAULT_SERVER
     )]
     pub server: String,
-    /// A file with the token that the server asks for; on the server's own machine the
-    /// administrator's is found by itself. KILN_TOKEN has the token itself
+    /// A file with your token; without one `KILN_TOKEN` counts, and on the server's own machine the
+    /// administrator's is found
     #[arg(
         long,
         global = true,
