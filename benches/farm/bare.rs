@@ -138,6 +138,7 @@ pub(crate) async fn claim_as(
         protocol: PROTOCOL_VERSION,
         process: String::new(),
         begins: false,
+        takes_secrets: true,
     };
     Ok(agent.claim(&request).await?)
 }

@@ -2,7 +2,8 @@
 //!
 //! `run` is its life and `workers` what runs now; `attempt` is one try at a job. Everything that
 //! decides something is pure and apart: `driver` and `marker` (the script of the steps and what it
-//! says), `verdict` (how an attempt ended). `log` carries what the build writes to the server, and
+//! says), `mask` (no secret in what is
+//! written), `verdict` (how an attempt ended). `log` carries what the build writes to the server, and
 //! `ending` is how an attempt is ended early. The agent speaks to the server only through
 //! `client`, and to this machine only through `ports` and the sandbox.
 
@@ -18,6 +19,7 @@ mod ending;
 mod image_port;
 mod log;
 mod marker;
+mod mask;
 mod ports;
 mod register;
 mod source_port;

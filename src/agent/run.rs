@@ -98,6 +98,7 @@ async fn claim_loop(
             protocol: PROTOCOL_VERSION,
             process: process.clone(),
             begins,
+            takes_secrets: true,
         };
         // A claim that is given up for news of the machine, such as a disk that has filled, is repeated under the same id, so that
         // a job it was granted meanwhile is not lost.

@@ -19,6 +19,7 @@ use crate::{
     protocol::{ErrorBody, ErrorEnvelope},
     queue::QueueError,
     retention::RetentionError,
+    secrets::SecretsError,
     source::SourceError,
     store::StoreError,
     uploads::UploadError,
@@ -169,7 +170,19 @@ impl From<QueueError> for ApiError {
             }
             QueueError::Replaced => Self::new(StatusCode::CONFLICT, "agent_replaced", message),
             QueueError::Protocol(_) => Self::new(StatusCode::CONFLICT, "agent_protocol", message),
+            QueueError::Secrets(error) => error.into(),
             QueueError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<SecretsError> for ApiError {
+    fn from(error: SecretsError) -> Self {
+        let message = error.to_string();
+        match error {
+            SecretsError::Value(_) | SecretsError::TooMany(_) => Self::invalid(message),
+            SecretsError::OtherKey { .. } | SecretsError::Damaged { .. } => Self::internal(message),
+            SecretsError::Store(error) => error.into(),
         }
     }
 }

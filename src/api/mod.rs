@@ -28,6 +28,7 @@ mod queues;
 mod ranged;
 mod retention;
 mod router;
+mod secrets;
 mod sse;
 mod state;
 mod tokens;

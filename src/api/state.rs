@@ -8,7 +8,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Bounds, Feed, Readiness};
 use crate::{
     artifact::ArtifactStore, auth::Auth, logs::Logs, model::Clock, protocol::ToolchainView,
-    queue::Queue, retention::Retention, source::Sources, store::Store, uploads::Uploads,
+    queue::Queue, retention::Retention, secrets::Secrets, source::Sources, store::Store,
+    uploads::Uploads,
 };
 
 /// What handlers work with; cheap to clone.
@@ -38,6 +39,8 @@ pub struct AppState {
     pub hosts_are_all: bool,
     /// How much each may ask for.
     pub bounds: Bounds,
+    /// Secrets of projects.
+    pub secrets: Secrets,
     /// What is kept, and what goes.
     pub retention: Retention,
     /// Whether it can do its work.

@@ -12,6 +12,7 @@ use super::agents::new_token;
 /// The names of the files in the data directory.
 const ENROLLMENT: &str = "enrollment-token";
 const ADMIN: &str = "admin-token";
+const SECRET_KEY: &str = "secret-key";
 /// Shorter than that, a secret can be guessed.
 const SHORTEST: usize = 16;
 
@@ -43,6 +44,11 @@ pub fn enrollment_token(given: Option<&Path>, data: &Path) -> Result<String, Enr
 /// The administrator's token, in the same places.
 pub fn admin_token(given: Option<&Path>, data: &Path) -> Result<String, EnrollmentError> {
     given.map_or_else(|| kept_secret(&data.join(ADMIN)), given_secret)
+}
+
+/// The key that secrets of projects are sealed with, in the same places.
+pub fn secret_key(given: Option<&Path>, data: &Path) -> Result<String, EnrollmentError> {
+    given.map_or_else(|| kept_secret(&data.join(SECRET_KEY)), given_secret)
 }
 
 /// The secret in a file that somebody else made.

@@ -11,4 +11,6 @@ mod enrollment;
 mod token;
 
 pub use agents::{Auth, AuthError};
-pub use enrollment::{EnrollmentError, admin_token, enrollment_token, given_secret, kept_secret};
+pub use enrollment::{
+    EnrollmentError, admin_token, enrollment_token, given_secret, kept_secret, secret_key,
+};

@@ -43,6 +43,7 @@ async fn dispatch(
         ClientCommand::Agents(args) => commands::agents(&rest()?, &args, console).await?,
         ClientCommand::Queue(args) => commands::queue(&rest()?, &args, console).await?,
         ClientCommand::Project(args) => commands::project(&rest()?, &args, console).await?,
+        ClientCommand::Secret(args) => commands::secret(&rest()?, &args, console).await?,
         ClientCommand::Token(args) => commands::token(&rest()?, &args, console).await?,
         ClientCommand::Whoami(args) => commands::whoami(&rest()?, &args, console).await?,
         ClientCommand::Audit(args) => commands::audit(&rest()?, &args, console).await?,

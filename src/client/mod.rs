@@ -15,6 +15,7 @@ mod projects;
 mod queues;
 mod rest;
 mod retention;
+mod secrets;
 mod sse;
 mod watch;
 

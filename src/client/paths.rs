@@ -113,6 +113,11 @@ impl Paths {
         format!("api/v1/projects/{name}")
     }
 
+    /// The secrets of a project.
+    pub fn secrets(project: &ProjectName) -> String {
+        format!("{}/secrets", Self::project(project))
+    }
+
     /// The queues.
     pub fn queues() -> String {
         "api/v1/queues".to_owned()

@@ -49,6 +49,10 @@ pub struct ServerSettings {
     /// File with the enrollment token, the same for all servers of an installation; if not given,
     /// `enrollment-token` in the data directory, which is made.
     pub enrollment_token_file: Option<PathBuf>,
+    /// File with the key that secrets of projects are sealed with, the same for all servers of an
+    /// installation; if not given, `secret-key` in the data directory, which is made. Who loses it
+    /// loses the secrets.
+    pub secret_key_file: Option<PathBuf>,
     /// How long an agent keeps a job without being heard of, in seconds: three missed renewals. Less
     /// finds a dead machine sooner, and takes jobs from a slow network.
     pub lease_seconds: u32,
@@ -102,6 +106,7 @@ impl Default for ServerSettings {
             traces: None,
             audit_days: at_least_one(365),
             enrollment_token_file: None,
+            secret_key_file: None,
             lease_seconds: 30,
             aging_seconds: at_least_one(60),
             log: "info".to_owned(),

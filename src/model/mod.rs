@@ -18,6 +18,7 @@ mod principal;
 mod recipe;
 mod retention;
 mod revision;
+mod secret;
 mod source;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
@@ -40,4 +41,8 @@ pub use principal::{Account, Permission, Principal, Role, Scope};
 pub use recipe::{ArtifactRules, ArtifactWhen, Environment, Recipe, RecipeError, Step, StepKind};
 pub use retention::{BuildFacts, Fate, RetentionPolicy, RetentionRules};
 pub use revision::{Revision, RevisionError, TreeDigest, TreeDigestError};
+pub use secret::{
+    MAX_SECRET_BYTES, RefPattern, RefPatternError, SHORTEST_MASKED, SecretForm, SecretName,
+    SecretNameError, SecretValue, SecretValueError,
+};
 pub use source::{CommitId, CommitIdError, CommitInfo, RefName, RefNameError};

@@ -7,8 +7,10 @@ use anyhow::Context as _;
 
 use super::setup::{self, Setup};
 use crate::{
+    auth::given_secret,
     cli::{DbArgs, DbCommand},
     config::Database,
+    secrets::{SealingKey, Secrets},
     server,
     store::{Store, back_up, bring_back},
 };
@@ -33,6 +35,10 @@ pub async fn db(args: DbArgs) -> anyhow::Result<()> {
             say(&format!("{} is what the backup has; start the server", database.display()));
             Ok(())
         }
+        DbCommand::Rekey { new, old, data, config } => {
+            let setup = setup::read(config.as_deref(), data.as_deref())?;
+            rekey(&new, old, &setup).await
+        }
         DbCommand::Move { from, to, data, config } => {
             let setup = setup::read(config.as_deref(), data.as_deref())?;
             move_database(from, to, &setup).await
@@ -54,6 +60,33 @@ fn sqlite_file(config: Option<&Path>, data: Option<&Path>) -> anyhow::Result<Pat
 #[expect(clippy::print_stdout, reason = "the command's output")]
 fn say(line: &str) {
     println!("{line}");
+}
+
+async fn rekey(new: &Path, old: Option<PathBuf>, setup: &Setup) -> anyhow::Result<()> {
+    let new = SealingKey::from_text(&given_secret(new)?);
+    let old = old.or_else(|| setup.settings.server.secret_key_file.clone());
+    let old = given_secret(&old.unwrap_or_else(|| setup.data.join("secret-key")))?;
+    let database = setup.settings.database.resolve(&setup.data)?;
+    let _lock = match &database {
+        Database::Sqlite(path) => {
+            let folder = path.parent().context("the database's folder")?;
+            Some(
+                server::lock(folder)
+                    .with_context(|| format!("the data of {}", folder.display()))?,
+            )
+        }
+        Database::Postgres { .. } => None,
+    };
+    let store = Store::open(&database).await?;
+    let count =
+        Secrets::open(store.clone(), SealingKey::from_text(&old)).await?.rekey(&new).await?;
+    store.close().await;
+    say(&format!(
+        "{count} secrets are sealed with the key {} now: give every server its file (server.secret_key_file, or \
+         secret-key in the data directory)",
+        new.id()
+    ));
+    Ok(())
 }
 
 async fn move_database(

@@ -7,7 +7,9 @@ use std::{collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use super::{AgentHold, ArtifactsSummary, DiagnosticsView, SandboxView, TreeBase, UsageView};
+use super::{
+    AgentHold, ArtifactsSummary, ClaimedSecrets, DiagnosticsView, SandboxView, TreeBase, UsageView,
+};
 use crate::model::{
     AgentId, BuildId, ClaimId, CommitId, CommitInfo, JobId, Label, Limits, Recipe, RefName,
     Revision, Timestamp, ToolchainName, TreeDigest, Verdict,
@@ -193,6 +195,9 @@ pub struct ClaimRequest {
     /// Whether this process has not claimed before: then it takes the place of an earlier one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub begins: bool,
+    /// Whether it knows secrets: who does not gets no job that has some.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub takes_secrets: bool,
 }
 
 impl ClaimRequest {
@@ -202,7 +207,8 @@ impl ClaimRequest {
         if protocol > UNSAID_PROTOCOL {
             return self.clone();
         }
-        Self { protocol, process: String::new(), begins: false, ..self.clone() }
+        let (begins, takes_secrets) = (false, false);
+        Self { protocol, process: String::new(), begins, takes_secrets, ..self.clone() }
     }
 }
 
@@ -221,6 +227,9 @@ pub struct Claimed {
     pub source: ClaimedSource,
     /// What to do.
     pub work: Work,
+    /// What it gets of its project's secrets.
+    #[serde(default, skip_serializing_if = "ClaimedSecrets::is_empty")]
+    pub secrets: ClaimedSecrets,
 }
 
 /// The source of a job.

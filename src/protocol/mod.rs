@@ -17,6 +17,7 @@ mod project;
 mod queue;
 mod retention;
 mod schema;
+mod secret;
 mod submit;
 mod token;
 mod toolchain;
@@ -50,6 +51,7 @@ pub use queue::{PauseRequest, QueuePause, QueueRules, QueueView};
 pub use retention::{
     Pin, PinRequest, ProjectRetention, ProjectUsage, RetentionEntry, RetentionReport, Usage,
 };
+pub use secret::{ClaimedSecret, ClaimedSecrets, PutSecret, SecretView, TrustedRefs};
 pub use submit::{GitSubmission, SourceSubmission, StepSubmission, SubmitBuild};
 pub use token::{AuditEntry, AuditFilter, MadeToken, NewToken, TokenView, WhoView};
 pub use toolchain::{AgentToolchain, ToolchainView};

@@ -9,8 +9,8 @@ use utoipa::{
 
 use crate::model::{
     AccountName, AgentId, AuditId, BuildId, CommitId, EnrollmentId, JobId, Label, PackageName,
-    ProjectId, ProjectName, QueueName, RefName, Revision, StepName, Timestamp, TokenId,
-    ToolchainName, TreeDigest,
+    ProjectId, ProjectName, QueueName, RefName, RefPattern, Revision, SecretName, StepName,
+    Timestamp, TokenId, ToolchainName, TreeDigest,
 };
 
 macro_rules! text {
@@ -58,6 +58,9 @@ text! {
     ToolchainName: "ToolchainName", None, "gcc:14", "A toolchain's name.";
     PackageName: "PackageName", None, "libevent-dev", "The name of a Debian package.";
     QueueName: "QueueName", None, "default", "A queue's name.";
+    SecretName: "SecretName", None, "DEPLOY_TOKEN", "A secret's name: that of a variable.";
+    RefPattern: "RefPattern", None, "refs/heads/*",
+        "A pattern of full names of branches or tags.";
     StepName: "StepName", None, "compile", "A step's name.";
     Timestamp: "Timestamp", Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)),
         "2026-11-23T14:14:41.005Z", "A point in time, UTC, RFC 3339 with milliseconds.";

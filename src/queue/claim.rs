@@ -150,7 +150,9 @@ impl Queue {
             },
             _ => Work::Plan { submission: Box::new(without_requires(&build.submission)) },
         };
+        let secrets = self.secrets_for(change, (row, &build)).await?;
         Ok(Claimed {
+            secrets,
             job: row.job.id,
             build: id,
             attempt: super::change::attempts(&row.state),

@@ -3,6 +3,7 @@
 use crate::{
     model::{JobId, TransitionError},
     protocol::LogEnd,
+    secrets::SecretsError,
     store::StoreError,
 };
 
@@ -51,6 +52,9 @@ pub enum QueueError {
         /// How far the log reaches.
         have: LogEnd,
     },
+    /// The job's secrets cannot be opened.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),

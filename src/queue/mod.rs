@@ -20,6 +20,7 @@ mod settings;
 mod settle;
 mod submit;
 mod take;
+mod trust;
 mod turns;
 mod upkeep;
 mod view;

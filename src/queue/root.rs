@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 
 use super::QueueSettings;
-use crate::{model::Clock, store::Store};
+use crate::{model::Clock, secrets::Secrets, store::Store};
 
 /// Claims of one server that are in a transaction at one time: as many as a database gets anything from.
 const TAKING: usize = 8;
@@ -16,6 +16,7 @@ pub struct Queue {
     pub(super) store: Store,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) settings: Arc<QueueSettings>,
+    pub(super) secrets: Secrets,
     /// Counts the changes this server made: whoever waits, waits for it to move.
     pub(super) changes: watch::Sender<u64>,
     /// Places for claims that take a job.
@@ -24,9 +25,14 @@ pub struct Queue {
 
 impl Queue {
     /// A queue over `store`.
-    pub fn new(store: Store, clock: Arc<dyn Clock>, settings: QueueSettings) -> Self {
+    pub fn new(
+        (store, secrets): (Store, Secrets),
+        clock: Arc<dyn Clock>,
+        settings: QueueSettings,
+    ) -> Self {
         Self {
             store,
+            secrets,
             clock,
             settings: Arc::new(settings),
             changes: watch::Sender::new(0),

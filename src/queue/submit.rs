@@ -8,6 +8,7 @@ use super::{
     Queue, QueueError,
     change::Change,
     queues::{PRIORITIES, unknown},
+    trust::distrust,
 };
 use crate::{
     meters,
@@ -170,6 +171,7 @@ impl Queue {
         self.check(&request)?;
         let mut change = self.change().await?;
         let now = change.now;
+        let distrust = distrust(&principal, &request, &source, resolved_ref.as_deref());
         let build = NewBuild {
             id: BuildId::new(now),
             project,
@@ -180,6 +182,7 @@ impl Queue {
             source,
             commit,
             submission: request.recipe(),
+            distrust,
             queue: request.queue.clone(),
             priority: request.priority,
             labels: request.labels.clone(),

@@ -15,9 +15,9 @@ use super::{
 };
 use crate::{
     meters,
-    model::{AgentId, JobId, JobState, Label, QueueName, Timestamp},
+    model::{AgentId, JobState, Label, QueueName, Timestamp},
     protocol::{ClaimRequest, Claimed, JobKind},
-    store::{Fit, Lane, QueueRow, Tx},
+    store::{Fit, JobRow, Lane, QueueRow, Tx},
 };
 
 /// Lanes that are looked into at first. Mostly the first has a job that fits; the others are where
@@ -230,8 +230,12 @@ impl Queue {
         }
         for lane in lanes {
             let (tx, now) = (&mut change.tx, change.now);
-            if let Some(id) = self.store.lock_waiting(tx, lane, &taker.fit, now).await? {
-                return self.give(change, taker, (lane, id)).await.map(Some);
+            let Some(id) = self.store.lock_waiting(tx, lane, &taker.fit, now).await? else {
+                continue;
+            };
+            let row = change.job_alone(id).await?;
+            if self.suits(&mut change, (taker.request, &row)).await? {
+                return self.give(change, taker, (lane, row)).await.map(Some);
             }
         }
         Ok(None)
@@ -242,10 +246,9 @@ impl Queue {
         &self,
         mut change: Change<'_>,
         taker: &Taker<'_>,
-        (lane, id): (&Lane, JobId),
+        (lane, mut row): (&Lane, JobRow),
     ) -> Result<Claimed, QueueError> {
         let (agent, now) = (taker.agent, change.now);
-        let mut row = change.job_alone(id).await?;
         let ready_at = match &row.state {
             JobState::Queued(queued) => queued.since.max(queued.not_before),
             _ => now,

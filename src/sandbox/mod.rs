@@ -13,6 +13,6 @@ pub use docker::{DockerSandbox, Engine, EngineFacts, Identity};
 pub use error::SandboxError;
 pub use scripted::{Act, Produced, Scenario, ScriptedSandbox, Seen, Verb};
 pub use session::{
-    ByteStream, EntryKind, Exit, ImageId, Output, ResourceUse, Sandbox, Session, SessionSpec,
-    Swept, WorkspaceEntry,
+    ByteStream, EntryKind, Exit, ImageId, Output, ResourceUse, Sandbox, Script, Session,
+    SessionSpec, Swept, WorkspaceEntry,
 };

@@ -17,20 +17,20 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ByteStream, EntryKind, Exit, Output, Sandbox, SandboxError, Session, SessionSpec, Swept,
-    WorkspaceEntry,
+    ByteStream, EntryKind, Exit, Output, Sandbox, SandboxError, Script, Session, SessionSpec,
+    Swept, WorkspaceEntry,
 };
 use crate::model::{JobId, Stream};
 
 /// The status of a process that was killed.
 const KILLED: i64 = 137;
 
-type Script = dyn Fn(&SessionSpec) -> Scenario + Send + Sync;
+type Play = dyn Fn(&SessionSpec) -> Scenario + Send + Sync;
 
 /// A sandbox whose sessions play scenarios.
 #[derive(Clone)]
 pub struct ScriptedSandbox {
-    script: Arc<Script>,
+    script: Arc<Play>,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
@@ -97,6 +97,8 @@ pub struct Seen {
     pub source: Vec<u8>,
     /// The script that was run.
     pub script: String,
+    /// Its input.
+    pub input: Vec<u8>,
     /// Whether the run was stopped.
     pub stopped: bool,
     /// The paths that were collected.
@@ -159,6 +161,7 @@ impl Sandbox for ScriptedSandbox {
             verbs: vec![Verb::Open],
             source: Vec::new(),
             script: String::new(),
+            input: Vec::new(),
             stopped: false,
             collected: Vec::new(),
             gone: failure.is_some(),
@@ -258,12 +261,15 @@ impl Session for ScriptedSession {
 
     async fn run(
         &mut self,
-        script: &str,
+        script: Script<'_>,
         output: mpsc::Sender<Output>,
         stop: CancellationToken,
     ) -> Result<Exit, SandboxError> {
         self.begin(Verb::Run, true)?;
-        self.note(|seen| script.clone_into(&mut seen.script));
+        self.note(|seen| {
+            script.text.clone_into(&mut seen.script);
+            script.input.clone_into(&mut seen.input);
+        });
         if self.play(&output, &stop).await {
             self.note(|seen| seen.stopped = true);
             return Ok(Exit { code: KILLED, oom_killed: false, stopped: true, used: None });

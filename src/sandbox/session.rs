@@ -48,6 +48,28 @@ pub struct Output {
     pub bytes: Bytes,
 }
 
+/// What a run does.
+#[derive(Clone, Copy)]
+pub struct Script<'a> {
+    /// What `sh -c` runs.
+    pub text: &'a str,
+    /// What stands on its standard input, which has no end after it: nobody but the script knows how
+    /// much is to be read. Without any, standard input is empty.
+    pub input: &'a [u8],
+}
+
+impl<'a> From<&'a str> for Script<'a> {
+    fn from(text: &'a str) -> Self {
+        Self { text, input: &[] }
+    }
+}
+
+impl fmt::Debug for Script<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Script").field("text", &self.text).finish_non_exhaustive()
+    }
+}
+
 /// How a run ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Exit {
@@ -126,12 +148,12 @@ pub trait Session: Send + fmt::Debug {
     /// Unpacks a tar into the workspace; its first entry is `src/`. Once, before `run`.
     async fn load(&mut self, tar: ByteStream) -> Result<(), SandboxError>;
 
-    /// Runs `script` with `sh -c` in the source folder and sends what it writes to `output`, in
+    /// Runs `script` in the source folder and sends what it writes to `output`, in
     /// order for each stream and completely, before it returns. A full channel holds the build up;
     /// only after a stop, what the reader does not take within half a second is given up.
     async fn run(
         &mut self,
-        script: &str,
+        script: Script<'_>,
         output: mpsc::Sender<Output>,
         stop: CancellationToken,
     ) -> Result<Exit, SandboxError>;

@@ -24,7 +24,7 @@ use crate::{
     api::{self, AppState, Bounds, Feed, Readiness},
     archive::tree::TreeBounds,
     artifact::{ArtifactError, ArtifactStore},
-    auth::{Auth, AuthError, EnrollmentError, admin_token, enrollment_token},
+    auth::{Auth, AuthError, EnrollmentError, admin_token, enrollment_token, secret_key},
     config::{Anonymous, DatabaseError, Settings},
     logs::Logs,
     meters,
@@ -32,6 +32,7 @@ use crate::{
     protocol::ToolchainView,
     queue::{Queue, QueueError, QueueSettings},
     retention::Retention,
+    secrets::{SealingKey, Secrets, SecretsError},
     source::Sources,
     store::{OpenError, Store, StoreError},
     toolchain::{Catalogue, UnknownToolchain},
@@ -94,6 +95,9 @@ pub enum ServeError {
     /// A part of it panicked.
     #[error("a part of the server panicked; the log says where")]
     Panicked,
+    /// The secrets cannot be opened.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
     /// The queue failed.
     #[error(transparent)]
     Queue(#[from] QueueError),
@@ -128,13 +132,15 @@ impl Server {
         }
         let admin = admin_token(server.admin_token_file.as_deref(), data)?;
         let tls = tls::config(server)?;
+        let key = SealingKey::from_text(&secret_key(server.secret_key_file.as_deref(), data)?);
         let database = settings.database.resolve(data)?;
         let store = Store::open(&database).await?;
+        let secrets = Secrets::open(store.clone(), key).await?;
         let artifacts = ArtifactStore::open(&settings.artifacts, data).await?;
         let catalogue = catalogue(settings)?;
         let (limits, maximum) = settings.limits.resolve()?;
         let queue = Queue::new(
-            store.clone(),
+            (store.clone(), secrets.clone()),
             Arc::clone(&clock),
             QueueSettings {
                 packages: settings.packages.allow.clone(),
@@ -181,6 +187,7 @@ impl Server {
             bounds: Bounds::new(server),
             readiness: Readiness::default(),
             retention,
+            secrets,
             clock: Arc::clone(&clock),
             resolving: Arc::new(Semaphore::new(RESOLVING)),
             stop: CancellationToken::new(),

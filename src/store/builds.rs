@@ -38,6 +38,8 @@ pub struct NewBuild {
     pub commit: Revision,
     /// What the submission said.
     pub submission: Recipe,
+    /// Why it gets no secrets, whatever ref it is of.
+    pub distrust: Option<String>,
     /// The queue.
     pub queue: QueueName,
     /// The priority.
@@ -61,6 +63,10 @@ pub struct BuildRow {
     pub trigger: Trigger,
     /// Where the source is.
     pub source: BuildSource,
+    /// The full name of the ref that was resolved, if there was one.
+    pub resolved_ref: Option<String>,
+    /// Why it gets no secrets, whatever ref it is of.
+    pub distrust: Option<String>,
     /// The revision.
     pub commit: Revision,
     /// What the commit says of itself, once known.
@@ -103,6 +109,8 @@ struct Flat {
     outcome: Option<String>,
     finished_at: Option<i64>,
     pinned: Option<String>,
+    resolved_ref: Option<String>,
+    distrust: Option<String>,
 }
 
 impl TryFrom<Flat> for BuildRow {
@@ -140,6 +148,8 @@ impl TryFrom<Flat> for BuildRow {
                 _ => return Err(bad("unknown trigger")),
             },
             source,
+            resolved_ref: flat.resolved_ref,
+            distrust: flat.distrust,
             commit,
             commit_info: flat
                 .commit_info
@@ -168,8 +178,8 @@ impl Store {
         sql(
             "INSERT INTO builds (id, created_by, created_at, trigger_kind, source_url, source_ref, \
              upload_base, commit_id, submission, queue, priority, labels, state, project_id, \
-             resolved_ref) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+             resolved_ref, distrust) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
         )
         .bind(build.id.to_string())
         .bind(&build.created_by)
@@ -186,6 +196,7 @@ impl Store {
         .bind(BuildState::Planning.as_str())
         .bind(build.project.map(|id| id.to_string()))
         .bind(build.resolved_ref.as_deref())
+        .bind(build.distrust.as_deref())
         .execute(&mut *tx)
         .await?;
         Ok(())

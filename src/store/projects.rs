@@ -102,6 +102,7 @@ impl Store {
         for statement in [
             sql("UPDATE builds SET project_id = NULL WHERE project_id = $1"),
             sql("UPDATE jobs SET project_id = NULL WHERE project_id = $1"),
+            sql("DELETE FROM secrets WHERE project_id = $1"),
         ] {
             statement.bind(id.to_string()).execute(&mut *tx).await?;
         }

@@ -10,7 +10,7 @@ use super::{
 };
 
 /// The tables, each after those that its rows refer to.
-const TABLES: [&str; 16] = [
+const TABLES: [&str; 17] = [
     "projects",
     "tokens",
     "audit",
@@ -27,6 +27,7 @@ const TABLES: [&str; 16] = [
     "uploads",
     "queues",
     "lanes",
+    "secrets",
 ];
 
 /// Rows that are read at a time; frames of logs are the largest, up to 64 KiB each.

@@ -298,6 +298,7 @@ mod tests {
         async fn build(&self, digest: &TreeDigest) {
             let now = self.clock.now();
             let build = NewBuild {
+                distrust: None,
                 id: BuildId::new(now),
                 project: None,
                 resolved_ref: None,

@@ -16,7 +16,7 @@ use kiln::{
         BuildId, Cause, Clock, CommitInfo, JobId, Limits, PackageName, Recipe, Step, StepKind,
         Stream, SystemClock, Timestamp, ToolchainName,
     },
-    protocol::{Claimed, ClaimedGit, ClaimedSource, PresentToolchain, Work},
+    protocol::{Claimed, ClaimedGit, ClaimedSecrets, ClaimedSource, PresentToolchain, Work},
     sandbox::{Act, ByteStream, ImageId, Scenario, ScriptedSandbox, SessionSpec},
     source::Submodules,
 };
@@ -296,6 +296,7 @@ pub fn claimed(work: Work) -> Claimed {
         lease_ms: 3_000,
         source: source_at("https://example.org/project"),
         work,
+        secrets: ClaimedSecrets::default(),
     }
 }
 

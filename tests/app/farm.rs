@@ -281,7 +281,9 @@ impl Farm {
 
     /// Starts the server again with other settings.
     pub(crate) async fn change_settings(&mut self, change: impl FnOnce(&mut Settings)) {
-        self.stop_server().await;
+        if self.serving.is_some() {
+            self.stop_server().await;
+        }
         change(&mut self.settings);
         self.start_server().await;
     }

@@ -42,6 +42,7 @@ mod releases;
 mod restart;
 mod retention;
 mod retry;
+mod secrets;
 mod stop;
 mod strict;
 mod terminal;

@@ -63,6 +63,7 @@ impl Raw {
             protocol: PROTOCOL_VERSION,
             process: String::new(),
             begins: false,
+            takes_secrets: true,
         }
     }
 

@@ -61,6 +61,8 @@ mod restart;
 mod retention;
 #[path = "../app/retry.rs"]
 mod retry;
+#[path = "../app/secrets.rs"]
+mod secrets;
 #[path = "../app/strict.rs"]
 mod strict;
 #[path = "../app/uploads.rs"]

@@ -19,6 +19,7 @@ mod guard;
 mod more_projects;
 mod projects;
 mod scenarios;
+mod secrets;
 mod sizes;
 mod traps;
 mod trees;

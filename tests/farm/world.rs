@@ -164,6 +164,11 @@ impl Farm {
         program::run(&mut self.client(arguments), Vec::new(), PATIENCE)
     }
 
+    /// The same with something on its standard input.
+    pub(crate) fn kiln_with(&self, arguments: &[&str], input: &str) -> Ran {
+        program::run(&mut self.client(arguments), input.into(), PATIENCE)
+    }
+
     /// Starts a command of the client.
     pub(crate) fn start(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Running {
         program::start(&mut self.client(arguments), Vec::new())

@@ -87,7 +87,7 @@ async fn suite(sandbox: &dyn Sandbox, at: impl Fn(&str) -> SessionSpec) {
     session.load(source(&[])).await.unwrap();
     let stop = CancellationToken::new();
     stop.cancel();
-    let exit = session.run(HANGS, mpsc::channel(16).0, stop).await.unwrap();
+    let exit = session.run(HANGS.into(), mpsc::channel(16).0, stop).await.unwrap();
     assert!(exit.stopped, "a token that was cancelled before the run stops it too");
     session.close().await.unwrap();
 
@@ -144,7 +144,7 @@ async fn suite(sandbox: &dyn Sandbox, at: impl Fn(&str) -> SessionSpec) {
 }
 
 async fn run_again(session: &mut dyn Session) -> SandboxError {
-    session.run("true", mpsc::channel(1).0, CancellationToken::new()).await.unwrap_err()
+    session.run("true".into(), mpsc::channel(1).0, CancellationToken::new()).await.unwrap_err()
 }
 
 #[tokio::test]

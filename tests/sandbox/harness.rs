@@ -191,7 +191,7 @@ pub(crate) async fn run(session: &mut dyn Session, script: &str) -> Ran {
         }
         (stdout, stderr)
     });
-    let exit = session.run(script, sender, CancellationToken::new()).await.unwrap();
+    let exit = session.run(script.into(), sender, CancellationToken::new()).await.unwrap();
     let (stdout, stderr) = reader.await.unwrap();
     Ran { exit, stdout, stderr }
 }
@@ -203,7 +203,7 @@ pub(crate) async fn start(mut session: Box<dyn Session>, script: &'static str) -
     let stop = CancellationToken::new();
     let token = stop.clone();
     let task = tokio::spawn(async move {
-        let exit = session.run(script, sender, token).await;
+        let exit = session.run(script.into(), sender, token).await;
         (session, exit.unwrap())
     });
     let first = output.recv().await.expect("the script says something at first").bytes;

@@ -206,7 +206,8 @@ async fn the_wall_time_ends_a_build_even_without_the_agent() {
         let (sender, mut output) = mpsc::channel(16);
         tokio::spawn(async move { while output.recv().await.is_some() {} });
         // 30 s of grace come on top: the agent's own clock is meant to be first.
-        let exit = session.run("sleep 1000", sender, CancellationToken::new()).await.unwrap();
+        let exit =
+            session.run("sleep 1000".into(), sender, CancellationToken::new()).await.unwrap();
         assert_eq!((exit.code, exit.stopped), (137, false));
         session.close().await.unwrap();
     })

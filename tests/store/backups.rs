@@ -29,7 +29,7 @@ fn file_of(place: &Place) -> PathBuf {
 async fn builds_in(file: &Path) -> Vec<String> {
     let store = Store::open(&Database::Sqlite(file.to_owned())).await.unwrap();
     let queue =
-        crate::database::queue(store.clone(), Arc::new(SystemClock), Duration::from_secs(9));
+        crate::database::queue(store.clone(), Arc::new(SystemClock), Duration::from_secs(9)).await;
     let mut filter =
         kiln::protocol::BuildFilter { limit: Some(200), ..kiln::protocol::BuildFilter::default() };
     let mut ids = Vec::new();
@@ -164,7 +164,7 @@ async fn on_the_command_line_a_server_that_runs_is_not_written_into() {
         "{output:?}"
     );
     let store = Store::open(&Database::Sqlite(data.join("kiln.db"))).await.unwrap();
-    let queue = crate::database::queue(store, Arc::new(SystemClock), Duration::from_secs(9));
+    let queue = crate::database::queue(store, Arc::new(SystemClock), Duration::from_secs(9)).await;
     let id = queue.submit(request(None)).await.unwrap();
     let lock = kiln::server::lock(&data).unwrap();
     let output = kiln(&["backup", backup.to_str().unwrap()], &data);

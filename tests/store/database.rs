@@ -13,6 +13,7 @@ use kiln::{
         PROTOCOL_VERSION, PlanReport, PresentToolchain, SubmitBuild, UsageView, Work,
     },
     queue::{Queue, QueueError, QueueSettings, Submission},
+    secrets::{SealingKey, Secrets},
     store::{NewAgent, Store},
 };
 
@@ -48,12 +49,17 @@ impl Place {
     }
 
     /// The queue of one more server. On SQLite there is only one, which this is another handle of.
+    /// The secrets of a store, of which all servers of a test have the key.
+    pub(crate) async fn secrets(store: Store) -> Secrets {
+        Secrets::open(store, SealingKey::from_text("the key of these tests")).await.unwrap()
+    }
+
     pub(crate) async fn queue(&self) -> Queue {
         let store = match self.database {
             Database::Sqlite(_) => self.store.clone(),
             Database::Postgres { .. } => Store::open(&self.database).await.unwrap(),
         };
-        queue(store, Arc::new(SystemClock), Duration::from_secs(30))
+        queue(store, Arc::new(SystemClock), Duration::from_secs(30)).await
     }
 }
 
@@ -61,10 +67,15 @@ pub(crate) fn gcc() -> ToolchainName {
     "gcc:14".parse().unwrap()
 }
 
-pub(crate) fn queue(store: Store, clock: Arc<dyn Clock>, lease: Duration) -> Queue {
+/// The secrets of a store, of which all servers of a test have the key.
+pub(crate) async fn secrets(store: Store) -> Secrets {
+    Secrets::open(store, SealingKey::from_text("the key of these tests")).await.unwrap()
+}
+
+pub(crate) async fn queue(store: Store, clock: Arc<dyn Clock>, lease: Duration) -> Queue {
     let limits = Limits::default();
     let settings = QueueSettings::new([gcc()].into(), vec![gcc()], limits.clone(), limits);
-    Queue::new(store, clock, QueueSettings { lease, ..settings })
+    Queue::new((store.clone(), secrets(store).await), clock, QueueSettings { lease, ..settings })
 }
 
 /// Agents of a test: any id will do, the queue does not ask who they are.
@@ -112,6 +123,7 @@ pub(crate) fn claim() -> ClaimRequest {
         protocol: PROTOCOL_VERSION,
         process: String::new(),
         begins: false,
+        takes_secrets: true,
     }
 }
 

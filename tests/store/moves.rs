@@ -47,7 +47,8 @@ async fn everything_is_there_afterwards_and_goes_on_there() {
     assert_eq!(target.installation().await.unwrap(), place.store.installation().await.unwrap());
     let before = place.queue().await;
     let clock = std::sync::Arc::new(SystemClock);
-    let after = crate::database::queue(target.clone(), clock, std::time::Duration::from_secs(30));
+    let after =
+        crate::database::queue(target.clone(), clock, std::time::Duration::from_secs(30)).await;
     let all = kiln::protocol::BuildFilter::default();
     let scope = kiln::model::Scope::All;
     let old = before.builds(&scope, &all).await.unwrap();

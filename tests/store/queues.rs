@@ -20,7 +20,7 @@ use kiln::{
     store::Store,
 };
 
-use crate::database::{Place, agent, claim, finish, manual, request, status};
+use crate::database::{Place, agent, claim, finish, manual, request, secrets, status};
 
 /// Toolchains of the tests: a build has a leg for each of the first few.
 const TOOLCHAINS: usize = 32;
@@ -33,12 +33,12 @@ fn name(text: &str) -> QueueName {
     text.parse().unwrap()
 }
 
-fn server(store: Store, clock: Arc<dyn Clock>) -> Queue {
+async fn server(store: Store, clock: Arc<dyn Clock>) -> Queue {
     let limits = Limits::default();
     let all = toolchains();
     let defaults = vec![all[0].clone()];
     let settings = QueueSettings::new(all.into_iter().collect(), defaults, limits.clone(), limits);
-    Queue::new(store, clock, settings)
+    Queue::new((store.clone(), secrets(store).await), clock, settings)
 }
 
 /// One more server of a place.
@@ -47,7 +47,7 @@ async fn another(place: &Place) -> Queue {
         None => place.store.clone(),
         Some(_) => Store::open(&place.database).await.unwrap(),
     };
-    server(store, Arc::new(SystemClock))
+    server(store, Arc::new(SystemClock)).await
 }
 
 /// A claim of an agent that has every toolchain.
@@ -281,7 +281,7 @@ async fn projects_take_turns_however_many_jobs_each_has() {
 async fn priority_is_a_head_start_and_nothing_starves() {
     let place = Place::sqlite().await;
     let clock = manual();
-    let queue = server(place.store.clone(), Arc::<kiln::model::ManualClock>::clone(&clock));
+    let queue = server(place.store.clone(), Arc::<kiln::model::ManualClock>::clone(&clock)).await;
     let worker = agent(&place.store, "worker").await;
     rules(&queue, "urgent", QueueRules { priority: 7, ..QueueRules::default() }).await;
     let low = Sent { queue: "default", share: "low", user: "x", priority: 0, legs: 1 };

@@ -20,7 +20,7 @@ async fn a_change_on_one_server_is_heard_by_the_other_and_not_by_itself() {
     let other = Store::open(&place.database).await.unwrap();
     let mut here = place.store.notices().await.unwrap().unwrap();
     let mut there = other.notices().await.unwrap().unwrap();
-    let queue = queue(other.clone(), Arc::new(SystemClock), PATIENCE);
+    let queue = queue(other.clone(), Arc::new(SystemClock), PATIENCE).await;
     submit(&queue, 1).await;
     assert_eq!(timeout(PATIENCE, here.next()).await.unwrap().unwrap(), Notice::Change);
     let job = JobId::new(SystemClock.now());
@@ -53,7 +53,7 @@ async fn a_database_that_was_away_is_noticed_by_who_listens() {
     };
     assert_eq!(timeout(PATIENCE, missed).await.unwrap(), Notice::Missed);
     let other = Store::open(&place.database).await.unwrap();
-    let queue = queue(other, Arc::new(SystemClock), PATIENCE);
+    let queue = queue(other, Arc::new(SystemClock), PATIENCE).await;
     submit(&queue, 1).await;
     let heard = async { while notices.next().await.unwrap() != Notice::Change {} };
     timeout(PATIENCE, heard).await.expect("it hears again");
@@ -97,7 +97,7 @@ async fn leases_go_by_the_databases_clock() {
     let place = Place::postgres().await;
     let clock = manual();
     clock.advance(Duration::from_hours(1));
-    let ahead = queue(place.store.clone(), clock, Duration::from_secs(30));
+    let ahead = queue(place.store.clone(), clock, Duration::from_secs(30)).await;
     submit(&ahead, 1).await;
     let agent = agent(&place.store, "agent").await;
     // A job of a server an hour ahead is not too early for one that is on time.
@@ -118,7 +118,7 @@ async fn a_jump_of_the_databases_clock_takes_no_job_from_an_agent_that_renews() 
     let place = Place::postgres().await;
     let postgres = place.postgres.as_ref().unwrap();
     let lease = Duration::from_secs(4);
-    let queue = queue(place.store.clone(), Arc::new(SystemClock), lease);
+    let queue = queue(place.store.clone(), Arc::new(SystemClock), lease).await;
     let stop = CancellationToken::new();
     let upkeep = tokio::spawn({
         let (queue, stop) = (queue.clone(), stop.clone());

@@ -57,7 +57,8 @@ impl Two {
         };
         let (here, there, clock) = (logs(), logs(), manual());
         let queue =
-            queue(place.store.clone(), Arc::<ManualClock>::clone(&clock), Duration::from_hours(1));
+            queue(place.store.clone(), Arc::<ManualClock>::clone(&clock), Duration::from_hours(1))
+                .await;
         submit(&queue, 1).await;
         let agent = agent(&place.store, "agent").await;
         let claimed = queue.claim(agent, &claim()).await.unwrap().unwrap();

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use crate::{
-    agent::{deps::Deps, ending::Ending, log::Log},
+    agent::{deps::Deps, ending::Ending, log::Log, mask::Mask},
     client::AttemptClient,
     protocol::Claimed,
 };
@@ -19,6 +19,8 @@ pub(super) struct Context {
     pub client: AttemptClient,
     /// The attempt's log.
     pub log: Log,
+    /// What keeps its secrets out of everything that is said; none where it has none.
+    pub mask: Option<Arc<Mask>>,
     /// Its end.
     pub ending: Ending,
 }

@@ -142,6 +142,9 @@ async fn prepare(
     let plan = builder::plan(&found.listing, leg.recipe, &pinned.facts)
         .map_err(|none| Trouble::new(Cause::RecipeInvalid, none.sentence))?;
     cx.log.say(&plan.first.reason).await;
+    for line in lines::secrets(&cx.claimed.secrets, &plan.first.steps) {
+        cx.log.say(line).await;
+    }
     let tree = SourceTree::new(found.listing.files().map(str::to_owned));
     let course = Course::new(plan, tree);
     let env = course.environment(facts(leg, &pinned, &found), leg);

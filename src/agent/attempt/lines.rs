@@ -7,8 +7,8 @@ use crate::{
         ports::{Inspection, PinnedToolchain, Received},
         verdict::{Judged, size},
     },
-    model::{Limits, ToolchainName},
-    protocol::ClaimedSource,
+    model::{Limits, Step, StepName, ToolchainName},
+    protocol::{ClaimedSecret, ClaimedSecrets, ClaimedSource},
     source::Submodules,
 };
 
@@ -28,6 +28,30 @@ pub(super) fn fetched(source: &ClaimedSource, received: Received, took: Duration
 /// What it runs in.
 pub(super) fn toolchain(name: &ToolchainName, pinned: &PinnedToolchain) -> String {
     format!("Toolchain: {name}, {}, image {}", pinned.compiler, short(&pinned.image.0))
+}
+
+/// Which secrets it gets, which it does not and why, and which nobody gets.
+pub(super) fn secrets(secrets: &ClaimedSecrets, steps: &[Step]) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(why) = &secrets.withheld {
+        lines.push(format!("Secrets: none for this build, because {why}"));
+    }
+    let has = |name: &StepName| steps.iter().any(|step| step.name == *name);
+    let of = |secret: &ClaimedSecret| {
+        let names: Vec<_> = secret.steps.iter().map(StepName::as_str).collect();
+        if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) }
+    };
+    let is_used = |secret: &&ClaimedSecret| secret.steps.is_empty() || secret.steps.iter().any(has);
+    let (used, unused): (Vec<_>, Vec<_>) = secrets.given.iter().partition(is_used);
+    for (what, list) in
+        [("Secrets", used), ("Secrets for steps that this build does not have", unused)]
+    {
+        if !list.is_empty() {
+            let names = list.iter().map(|secret| format!("{}{}", secret.name, of(secret)));
+            lines.push(format!("{what}: {}", names.collect::<Vec<_>>().join(", ")));
+        }
+    }
+    lines
 }
 
 /// An image's id, as short as engines show it.

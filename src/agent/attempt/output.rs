@@ -4,8 +4,9 @@
 //! Silence is only counted while this waits for the build: when the build itself is held up, because
 //! the server is away and the log is full, its silence is ours.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use tokio::{sync::mpsc, time::timeout};
 
 use super::{
@@ -17,6 +18,7 @@ use crate::{
         ending::{Ending, StopReason},
         log::Log,
         marker::{Mark, MarkReader, Piece},
+        mask::{Mask, Masker},
     },
     diagnostics::{Found, Parser, SourceTree},
     model::{Limits, Step, Stream},
@@ -36,6 +38,8 @@ pub(super) struct Rules<'a> {
     pub limits: &'a Limits,
     /// The files of its source.
     pub tree: &'a SourceTree,
+    /// What keeps its secrets out.
+    pub mask: Option<&'a Arc<Mask>>,
 }
 
 /// What was learned from the output.
@@ -86,6 +90,8 @@ struct Reader<'a> {
     rules: Rules<'a>,
     log: &'a Log,
     marks: [MarkReader; 2],
+    /// None where there are no secrets.
+    maskers: Option<[Masker; 2]>,
     steps: Steps,
     network: NetworkWatch,
     parsers: Vec<Parser>,
@@ -99,6 +105,7 @@ impl<'a> Reader<'a> {
             rules,
             log,
             marks: [MarkReader::new(rules.nonce), MarkReader::new(rules.nonce)],
+            maskers: rules.mask.map(|mask| [0; 2].map(|_| Masker::new(Arc::clone(mask)))),
             steps: Steps::new(rules.steps.len()),
             network: NetworkWatch::default(),
             parsers: rules.steps.iter().map(|_| parser(rules)).collect(),
@@ -127,6 +134,7 @@ impl<'a> Reader<'a> {
             let mut pieces = Vec::new();
             self.marks[slot(stream)].finish(&mut pieces);
             self.pass_on(stream, pieces).await;
+            self.unmask(stream).await;
         }
         let mut events = Vec::new();
         self.steps.finish(&mut events);
@@ -143,18 +151,21 @@ impl<'a> Reader<'a> {
         for piece in pieces.drain(..) {
             match piece {
                 Piece::Bytes(bytes) => {
-                    let step = self.steps.of(stream);
-                    if let Some(parser) = self.parsers.get_mut(usize::from(step.unwrap_or(0))) {
-                        parser.feed(stream, &bytes);
-                    }
-                    self.network.feed(stream, &bytes);
-                    let step = step.map(|step| self.rules.first_step.saturating_add(step));
-                    self.log.data(stream, step, bytes).await;
+                    let bytes = match &mut self.maskers {
+                        Some(maskers) => {
+                            let mut masked = Vec::with_capacity(bytes.len());
+                            maskers[slot(stream)].feed(&bytes, &mut masked);
+                            masked.into()
+                        }
+                        None => bytes,
+                    };
+                    self.write(stream, bytes).await;
                 }
                 Piece::Mark(Mark::Used { peak_memory, cpu_micros }) => {
                     self.told.used = (peak_memory, cpu_micros);
                 }
                 Piece::Mark(mark) => {
+                    self.unmask(stream).await;
                     let mut events = Vec::new();
                     self.steps.pass(stream, mark, &mut events);
                     self.tell(events).await;
@@ -162,6 +173,29 @@ impl<'a> Reader<'a> {
             }
         }
         pieces
+    }
+
+    /// Lets go of what was held of a stream: no secret goes over the end of a step.
+    async fn unmask(&mut self, stream: Stream) {
+        if let Some(maskers) = &mut self.maskers {
+            let mut held = Vec::new();
+            maskers[slot(stream)].flush(&mut held);
+            self.write(stream, held.into()).await;
+        }
+    }
+
+    /// Bytes that have no secret any more go everywhere.
+    async fn write(&mut self, stream: Stream, bytes: Bytes) {
+        if bytes.is_empty() {
+            return;
+        }
+        let step = self.steps.of(stream);
+        if let Some(parser) = self.parsers.get_mut(usize::from(step.unwrap_or(0))) {
+            parser.feed(stream, &bytes);
+        }
+        self.network.feed(stream, &bytes);
+        let step = step.map(|step| self.rules.first_step.saturating_add(step));
+        self.log.data(stream, step, bytes).await;
     }
 
     async fn tell(&mut self, events: Vec<StepEvent>) {

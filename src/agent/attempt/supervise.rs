@@ -19,6 +19,7 @@ use crate::{
         deps::Deps,
         ending::{Ending, StopReason},
         log::{Log, LogClosed, SpoolSettings},
+        mask::Mask,
         verdict::{self, Judged},
     },
     client::{AgentClient, ClientError},
@@ -46,10 +47,12 @@ pub(in crate::agent) async fn supervise(
         disk_bytes: deps.settings.log_disk_bytes,
         path: spool_path(&deps, &claimed, "log"),
     };
-    let (log, log_tasks) = Log::start(api.clone(), spool, Arc::clone(&deps.clock), ending.clone());
+    let mask = Mask::new(claimed.secrets.given.iter().map(|secret| &secret.value));
+    let clock = Arc::clone(&deps.clock);
+    let (log, log_tasks) = Log::start(api.clone(), spool, (clock, mask.clone()), ending.clone());
     let lease = Duration::from_millis(claimed.lease_ms);
     let grace = Duration::from_secs(u64::from(deps.settings.lost_server_seconds));
-    let cx = Context { deps, claimed: Arc::new(claimed), client: api.clone(), log, ending };
+    let cx = Context { deps, claimed: Arc::new(claimed), client: api.clone(), log, mask, ending };
     let keeper = lease::keep(api, (lease, grace), cx.ending.clone());
     let work = attempt(&cx, log_tasks, began);
     tokio::pin!(work);
@@ -64,7 +67,11 @@ pub(in crate::agent) async fn supervise(
 async fn attempt(cx: &Context, log_tasks: LogClosed, began: Instant) {
     let slot = SessionSlot::default();
     let mut parts = Parts::default();
-    let judged = guarded(cx, &slot, &mut parts).await;
+    let mut judged = guarded(cx, &slot, &mut parts).await;
+    if let Some(mask) = &cx.mask {
+        // Names of files are the build's, too.
+        judged.message = mask.masked(&judged.message);
+    }
     let close = async {
         if let Err(error) = slot.close().await {
             let (job, attempt) = (cx.claimed.job, cx.claimed.attempt);

@@ -22,7 +22,7 @@ use crate::{
     },
     diagnostics::SourceTree,
     model::{Cause, Environment, Step},
-    sandbox::{Exit, SandboxError, Session},
+    sandbox::{Exit, SandboxError, Script, Session},
 };
 
 /// Pieces of output between sandbox and reader: enough that neither waits for the other's turn.
@@ -100,14 +100,18 @@ async fn run_steps(
 ) -> Result<(Exit, Told), Trouble> {
     let (steps, limits) = (order.steps, order.leg.limits);
     let nonce = (cx.deps.nonce)();
-    let script = driver::script(steps, order.env, &nonce)
+    let secrets = &cx.claimed.secrets.given;
+    let input = driver::input(secrets);
+    let script = driver::script(steps, order.env, secrets, &nonce)
         .map_err(|error| Trouble::new(Cause::RecipeInvalid, error.to_string()))?;
     let (sender, receiver) = mpsc::channel(OUTPUT_CHANNEL);
     let (first_step, tree) = (order.first_step, order.tree);
-    let rules = Rules { nonce: &nonce, steps, first_step, limits, tree };
+    let script = Script { text: &script, input: &input };
+    let mask = cx.mask.as_ref();
+    let rules = Rules { nonce: &nonce, steps, first_step, limits, tree, mask };
     let both = async {
         tokio::join!(
-            session.run(&script, sender, cx.ending.stopped().clone()),
+            session.run(script, sender, cx.ending.stopped().clone()),
             output::drain(receiver, rules, &cx.log, &cx.ending)
         )
     };

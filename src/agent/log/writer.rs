@@ -17,7 +17,10 @@ use super::{
     spool::{Spool, SpoolSettings},
 };
 use crate::{
-    agent::ending::{Ending, StopReason},
+    agent::{
+        ending::{Ending, StopReason},
+        mask::Mask,
+    },
     client::AttemptClient,
     model::{Clock, Frame, Step, Stream},
     protocol::LogEnd,
@@ -33,6 +36,8 @@ const CHANNEL: usize = 64;
 #[derive(Clone, Debug)]
 pub(crate) struct Log {
     items: mpsc::Sender<Item>,
+    /// What keeps secrets out of kiln's own lines, which name files; the build's are masked before.
+    mask: Option<Arc<Mask>>,
 }
 
 /// The two tasks behind a log; ends them and says where the log ends.
@@ -55,7 +60,7 @@ impl Log {
     pub(crate) fn start(
         client: AttemptClient,
         spool: SpoolSettings,
-        clock: Arc<dyn Clock>,
+        (clock, mask): (Arc<dyn Clock>, Option<Arc<Mask>>),
         ending: Ending,
     ) -> (Self, LogClosed) {
         let (items, receiver) = mpsc::channel(CHANNEL);
@@ -79,12 +84,14 @@ impl Log {
             }
         };
         let writer = tokio::spawn(writing.in_current_span());
-        (Self { items }, LogClosed { writer, sender })
+        (Self { items, mask }, LogClosed { writer, sender })
     }
 
     /// A line of kiln's own; the line break is added.
     pub(crate) async fn say(&self, line: impl AsRef<str>) {
-        let line = Bytes::from(format!("{}\n", line.as_ref()));
+        let line = format!("{}\n", line.as_ref());
+        let line =
+            Bytes::from(self.mask.as_ref().map_or_else(|| line.clone(), |mask| mask.masked(&line)));
         self.data(Stream::Kiln, None, line).await;
     }
 

@@ -142,6 +142,14 @@ Examples:
   kiln project list
   kiln project remove zlib";
 
+pub(super) const SECRET: &str = "\
+Examples:
+  kiln secret set zlib DEPLOY_TOKEN --step deploy < token
+  kiln secret set zlib SIGNING_KEY --as-file --from key.pem
+  kiln secret list zlib
+  kiln secret trust zlib refs/heads/main 'refs/tags/v*'
+  kiln secret remove zlib DEPLOY_TOKEN";
+
 pub(super) const QUEUE: &str = "\
 Examples:
   kiln queue list

@@ -11,6 +11,7 @@ mod project;
 mod queue;
 mod read;
 mod retention;
+mod secret;
 mod server;
 mod token;
 
@@ -28,5 +29,6 @@ pub(super) use read::{
 pub(super) use retention::{
     DeleteArgs, PinArgs, ProjectRulesArgs, RetentionArgs, RetentionCommand, UnpinArgs, UsageArgs,
 };
+pub(super) use secret::{SecretArgs, SecretCommand, SecretSetArgs};
 pub use server::{AgentArgs, DbArgs, DbCommand, ImagesArgs, ImagesCommand, ServeArgs};
 pub(super) use token::{AuditArgs, TokenArgs, TokenCommand, TokenCreateArgs, WhoamiArgs};

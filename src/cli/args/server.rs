@@ -123,6 +123,21 @@ pub enum DbCommand {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// Seal the secrets of all projects with another key; no server may run meanwhile
+    #[command(after_help = examples::DB)]
+    Rekey {
+        /// The file with the new key
+        new: PathBuf,
+        /// The file with the key they are sealed with; default: what the settings say
+        #[arg(long, value_name = "FILE")]
+        old: Option<PathBuf>,
+        /// The data directory
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+        /// The settings file
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
     /// Copy everything from a SQLite file into an empty PostgreSQL database
     #[command(after_help = examples::DB)]
     Move {

@@ -13,6 +13,7 @@ mod project;
 mod queue;
 mod retention;
 mod say;
+mod secret;
 mod shell;
 mod show;
 mod source;
@@ -29,6 +30,7 @@ pub(super) use log::log;
 pub(super) use project::project;
 pub(super) use queue::queue;
 pub(super) use retention::{delete, pin, retention, unpin, usage};
+pub(super) use secret::secret;
 pub(super) use shell::{completions, man};
 pub(super) use show::show;
 #[cfg(test)]

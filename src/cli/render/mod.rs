@@ -11,6 +11,7 @@ mod farm;
 mod job;
 mod queues;
 mod retention;
+mod secrets;
 
 pub(super) use accounts::{audit, tokens};
 pub(super) use artifacts::{commit_artifacts, kept};
@@ -22,3 +23,4 @@ pub(super) use farm::{agents, enrollments, projects, toolchains};
 pub(super) use job::job;
 pub(super) use queues::{queue, queues, rules};
 pub(super) use retention::{kept_rules, retention, usage};
+pub(super) use secrets::secrets;

@@ -25,7 +25,7 @@ use tracing::Instrument as _;
 use super::{engine::Engine, pipe::Pipe, usage};
 use crate::{
     model::Stream,
-    sandbox::{Exit, Output, SandboxError},
+    sandbox::{Exit, Output, SandboxError, Script},
 };
 
 /// The exit status of a container that was killed.
@@ -53,7 +53,7 @@ pub(super) struct Build {
 
 /// What a run is told.
 pub(super) struct Order<'a> {
-    pub(super) script: &'a str,
+    pub(super) script: Script<'a>,
     pub(super) wall: Duration,
     pub(super) output: mpsc::Sender<Output>,
     pub(super) stop: CancellationToken,
@@ -84,10 +84,15 @@ impl Build {
         Ok(Exit { code, oom_killed: state.oom_killed.unwrap_or(false), stopped, used })
     }
 
-    async fn hand_over(&mut self, script: &str, limit: Duration) -> Result<(), SandboxError> {
-        let encoded = encode(script)?;
-        let lines = format!("{}\n{encoded}\n", limit.as_secs());
-        self.pipe.input.write(lines.as_bytes()).await
+    async fn hand_over(&mut self, script: Script<'_>, limit: Duration) -> Result<(), SandboxError> {
+        let encoded = encode(script.text)?;
+        let has_input = u8::from(!script.input.is_empty());
+        let lines = format!("{}\n{encoded}\n{has_input}\n", limit.as_secs());
+        self.pipe.input.write(lines.as_bytes()).await?;
+        if script.input.is_empty() {
+            return Ok(());
+        }
+        self.pipe.input.write(script.input).await
     }
 
     /// Passes output on until both the output and the container have ended.

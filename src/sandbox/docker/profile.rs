@@ -73,10 +73,12 @@ const ENVIRONMENT: [&str; 8] = [
     "ENV=",
 ];
 
-/// Waits for a line with the time limit in seconds and one with the script in base 64. Without them
-/// (the agent died) it ends. `timeout` is the switch that ends the build when nobody else does.
-const WAIT_FOR_SCRIPT: &str = "IFS= read -r limit && IFS= read -r script && cd src && \
-     exec timeout -s KILL \"$limit\" /bin/sh -c \"$(printf %s \"$script\" | base64 -d)\" </dev/null";
+/// Waits for a line with the time limit in seconds, one with the script in base 64, and one that says
+/// whether input for it follows. Without them (the agent died) it ends. `timeout` is the switch that
+/// ends the build when nobody else does.
+const WAIT_FOR_SCRIPT: &str = "IFS= read -r limit && IFS= read -r script && IFS= read -r input && \
+     cd src && { [ \"$input\" = 1 ] || exec </dev/null; } && \
+     exec timeout -s KILL \"$limit\" /bin/sh -c \"$(printf %s \"$script\" | base64 -d)\"";
 
 /// What is the same for every session of a machine.
 #[derive(Clone, Debug)]

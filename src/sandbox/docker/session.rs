@@ -15,7 +15,7 @@ use super::{
     open::Machine,
 };
 use crate::sandbox::{
-    ByteStream, Exit, Output, SandboxError, Session, SessionSpec, WorkspaceEntry,
+    ByteStream, Exit, Output, SandboxError, Script, Session, SessionSpec, WorkspaceEntry,
 };
 
 /// A tar's header, its padding, and a long name's extra entry, for each file.
@@ -82,7 +82,7 @@ impl Session for DockerSession {
 
     async fn run(
         &mut self,
-        script: &str,
+        script: Script<'_>,
         output: mpsc::Sender<Output>,
         stop: CancellationToken,
     ) -> Result<Exit, SandboxError> {
