@@ -29,6 +29,7 @@ make() {
 
 make admin_token "$(random 32)"
 make enrollment_token "$(random 32)"
+make secret_key "$(random 32)"
 make database_password "$(random 24)"
 make s3_access_key "kiln$(random 8)"
 make s3_secret_key "$(random 20)"
