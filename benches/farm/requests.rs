@@ -151,15 +151,10 @@ async fn idle(server: &Bare) -> anyhow::Result<Value> {
         streams.push(stream);
     }
     let open = memory::of(server.process).await?;
-    let each = (open.all.saturating_sub(before.all)) as f64 / IDLE as f64;
-    let mib = |kib: u64| kib as f64 / 1024.0;
+    let each = open.all.saturating_sub(before.all) * 1024 / IDLE as u64;
     report::row(
         &format!("{IDLE} open and silent streams"),
-        &format!(
-            "{:.1} MiB, {:.1} MiB without: {each:.1} KiB each",
-            mib(open.all),
-            mib(before.all)
-        ),
+        &format!("{} MiB, {} MiB without: {each} bytes each", open.all / 1024, before.all / 1024),
         None,
     );
     drop(streams);

@@ -51,7 +51,7 @@ fn client(farm: &Farm, token: &str) -> Rest {
 
 #[tokio::test]
 async fn every_route_takes_the_tokens_it_says_and_no_other() {
-    let (farm, agent, routes) = routes().await;
+    let (farm, agent, routes) = Box::pin(routes()).await;
     let rank = |need: &str| match need {
         "read" => 0,
         "submit" => 1,
@@ -164,7 +164,7 @@ async fn submit(
 
 #[tokio::test]
 async fn a_token_for_a_project_shows_nothing_of_another() {
-    let Two { farm, builds, jobs } = two().await;
+    let Two { farm, builds, jobs } = Box::pin(two()).await;
     let token = make(&farm, "m", Role::Submit, Some(&["mine"])).await.token;
     let rest = client(&farm, &token);
     let list = rest.builds(&BuildFilter::default()).await.unwrap().items;
@@ -218,7 +218,7 @@ async fn a_token_for_a_project_shows_nothing_of_another() {
 
 #[tokio::test]
 async fn events_of_other_projects_are_not_heard() {
-    let Two { farm, .. } = two().await;
+    let Two { farm, .. } = Box::pin(two()).await;
     let token = make(&farm, "m", Role::Read, Some(&["mine"])).await.token;
     let mut heard = Heard::open(farm.address(), "/api/v1/events", &token).await;
     let other = submit(&farm.rest, "https://example.org/other", json!({})).await.unwrap();
@@ -233,7 +233,7 @@ async fn events_of_other_projects_are_not_heard() {
 
 #[tokio::test]
 async fn an_administrator_of_a_project_administers_that_and_nothing_else() {
-    let (farm, _, routes) = routes().await;
+    let (farm, _, routes) = Box::pin(routes()).await;
     let other = NewProject { name: "theirs".parse().unwrap(), url: None };
     farm.rest.add_project(&other).await.unwrap();
     let token = make(&farm, "m", Role::Admin, Some(&["known"])).await.token;

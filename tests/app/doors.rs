@@ -24,7 +24,7 @@ use crate::{
 /// Reads what comes until the server closes the connection.
 async fn until_closed(stream: &mut TcpStream) -> String {
     let mut seen = Vec::new();
-    let read = timeout(Duration::from_secs(60), stream.read_to_end(&mut seen)).await;
+    let read = timeout(Duration::from_mins(1), stream.read_to_end(&mut seen)).await;
     // That it was cut off is one way to close it.
     let _ = read.expect("the server gives up");
     String::from_utf8_lossy(&seen).into_owned()
@@ -103,7 +103,8 @@ impl Encrypted {
                 tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
                 return Ok(Self { _child: child, url });
             }
-            said += &format!("{line}\n");
+            said += &line;
+            said.push('\n');
         }
         let code = child.wait().await.unwrap().code();
         Err(Ran { code, out: Vec::new(), err: said })

@@ -46,7 +46,7 @@ async fn schemathesis() -> PathBuf {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_request_that_the_description_leads_to_breaks_the_server_or_the_description() {
     let program = schemathesis().await;
-    let (mut farm, _, known) = strict::things().await;
+    let (mut farm, _, known) = Box::pin(strict::things()).await;
     let known: serde_json::Map<_, _> = known
         .into_iter()
         .map(|(name, value)| (name.trim_matches(['{', '}']).to_owned(), value.into()))

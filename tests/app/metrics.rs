@@ -93,11 +93,11 @@ async fn the_figures_are_those_of_the_dashboard_and_move_with_what_happens() {
     assert!(moved("kiln_database_seconds_count") >= 10.0);
     assert!(moved("kiln_artifact_store_seconds_count{kind=\"put\"}") >= 1.0);
     assert!(after["kiln_process_resident_bytes{}"] > 1e6);
-    assert_eq!(after["kiln_queue_jobs{queue=\"default\",state=\"queued\"}"], 0.0);
-    assert_eq!(after["kiln_agents{state=\"online\"}"], 1.0);
-    assert_eq!(after["kiln_agents{state=\"paused\"}"], 0.0);
-    assert_eq!(after["kiln_agent_residue_swept_total{agent=\"agent-0\"}"], 0.0);
-    assert_eq!(after["kiln_workers{state=\"all\"}"], 2.0);
+    assert!((after["kiln_queue_jobs{queue=\"default\",state=\"queued\"}"] - 0.0).abs() < 0.5);
+    assert!((after["kiln_agents{state=\"online\"}"] - 1.0).abs() < 0.5);
+    assert!((after["kiln_agents{state=\"paused\"}"] - 0.0).abs() < 0.5);
+    assert!((after["kiln_agent_residue_swept_total{agent=\"agent-0\"}"] - 0.0).abs() < 0.5);
+    assert!((after["kiln_workers{state=\"all\"}"] - 2.0).abs() < 0.5);
     let route = "route=\"/api/v1/builds/{build}\"";
     assert!(after.keys().any(|series| series.contains(route)), "patterns, not paths");
     let id = job.summary.id.to_string();

@@ -15,7 +15,7 @@ use crate::{
     wire::Ask,
 };
 
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 
 /// A farm whose time stands still, with one agent.
 async fn farm() -> Farm {

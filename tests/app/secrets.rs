@@ -167,7 +167,7 @@ async fn with_secret() -> (Farm, Repo) {
 
 #[tokio::test]
 async fn a_build_of_a_trusted_ref_gets_it_and_cannot_say_it() {
-    let (farm, repo) = with_secret().await;
+    let (farm, repo) = Box::pin(with_secret()).await;
     let (build, log) =
         built(&farm, json!({"git": {"url": repo.url()}}), json!({}), &farm.rest).await;
     let seen = &farm.sandbox.seen()[0];
@@ -189,7 +189,7 @@ async fn a_build_of_a_trusted_ref_gets_it_and_cannot_say_it() {
 
 #[tokio::test]
 async fn builds_that_could_be_anybodys_get_none_and_their_logs_say_why() {
-    let (farm, repo) = with_secret().await;
+    let (farm, repo) = Box::pin(with_secret()).await;
     let commit = repo.resolve("main").unwrap();
     repo.tag("v1", &commit);
     let new = NewToken {
@@ -268,7 +268,7 @@ async fn an_agent_that_does_not_know_secrets_gets_no_job_that_has_some() {
 
 #[tokio::test]
 async fn another_key_opens_nothing_and_says_so_and_a_new_one_is_given_by_a_command() {
-    let (mut farm, repo) = with_secret().await;
+    let (mut farm, repo) = Box::pin(with_secret()).await;
     let keys = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {
         use std::os::unix::fs::PermissionsExt as _;

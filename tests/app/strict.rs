@@ -26,7 +26,7 @@ pub(crate) struct Route {
 
 /// A farm with one finished build, and every operation on it.
 pub(crate) async fn routes() -> (Farm, Raw, Vec<Route>) {
-    let (farm, agent, known) = things().await;
+    let (farm, agent, known) = Box::pin(things()).await;
     let mut routes = Vec::new();
     for (method, path, operation) in operations(&description(&farm).await) {
         let mut target = path.clone();
@@ -118,7 +118,7 @@ async fn check(farm: &Farm, ask: &Ask<'_>, status: u16, code: &str) -> Answer {
 
 #[tokio::test]
 async fn foreign_hosts_and_origins_are_refused_everywhere() {
-    let (farm, _, mut routes) = routes().await;
+    let (farm, _, mut routes) = Box::pin(routes()).await;
     for (path, method) in [("/docs/", "GET"), ("/nothing", "GET"), ("/agent/v1/claim", "POST")] {
         let (method, path, target) = (method.into(), path.into(), path.into());
         routes.push(Route { method, path, target, operation: Value::Null });
@@ -152,7 +152,7 @@ async fn foreign_hosts_and_origins_are_refused_everywhere() {
 
 #[tokio::test]
 async fn tokens_open_only_what_they_are_for() {
-    let (farm, agent, routes) = routes().await;
+    let (farm, agent, routes) = Box::pin(routes()).await;
     for route in routes.iter().filter(|route| !route.is_open()) {
         let ask = route.ask().header("authorization", format!("Bearer {}", agent.token));
         check(&farm, &ask, 403, "forbidden").await;
@@ -198,7 +198,7 @@ async fn tokens_open_only_what_they_are_for() {
 
 #[tokio::test]
 async fn ids_that_are_none_are_refused() {
-    let (farm, _, routes) = routes().await;
+    let (farm, _, routes) = Box::pin(routes()).await;
     let unknown = "01KB0Q6M3V8W2T5XJ4C9ZR7HND";
     let no_digest = &*"0".repeat(64);
     let mut checked = 0;
@@ -264,7 +264,7 @@ async fn ids_that_are_none_are_refused() {
 
 #[tokio::test]
 async fn bodies_that_are_wrong_are_refused() {
-    let (farm, _, routes) = routes().await;
+    let (farm, _, routes) = Box::pin(routes()).await;
     let deep = |open: &str, close: &str| {
         format!("{{\"source\":{}1{}}}", open.repeat(10_000), close.repeat(10_000)).into_bytes()
     };
@@ -338,7 +338,7 @@ async fn unknown_fields_are_refused_at_every_level() {
 
 #[tokio::test]
 async fn unknown_query_fields_are_refused_where_there_is_a_query() {
-    let (farm, _, routes) = routes().await;
+    let (farm, _, routes) = Box::pin(routes()).await;
     let mut checked = 0;
     for route in &routes {
         let parameters = route.operation["parameters"].as_array().cloned().unwrap_or_default();
@@ -356,7 +356,7 @@ async fn unknown_query_fields_are_refused_where_there_is_a_query() {
 
 #[tokio::test]
 async fn methods_and_paths_that_there_are_not_are_refused() {
-    let (farm, agent, routes) = routes().await;
+    let (farm, agent, routes) = Box::pin(routes()).await;
     for route in &routes {
         let known: Vec<_> = routes
             .iter()

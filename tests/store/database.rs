@@ -49,11 +49,6 @@ impl Place {
     }
 
     /// The queue of one more server. On SQLite there is only one, which this is another handle of.
-    /// The secrets of a store, of which all servers of a test have the key.
-    pub(crate) async fn secrets(store: Store) -> Secrets {
-        Secrets::open(store, SealingKey::from_text("the key of these tests")).await.unwrap()
-    }
-
     pub(crate) async fn queue(&self) -> Queue {
         let store = match self.database {
             Database::Sqlite(_) => self.store.clone(),
