@@ -32,9 +32,6 @@ install_kubernetes_validate() {
     [[ ! -x $folder/bin/kubernetes-validate ]] || return 0
     say "Installing kubernetes-validate $KUBERNETES_VALIDATE into $folder (once)"
     rm -rf "$tools"/kubernetes-validate-*
-    # Debian packs the second half of this module apart.
-    python3 -m venv "$folder" >/dev/null 2>&1 ||
-        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends python3-venv >&2
     python3 -m venv --clear "$folder" &&
         "$folder/bin/pip" install --quiet "kubernetes-validate==$KUBERNETES_VALIDATE"
 }

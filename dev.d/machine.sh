@@ -14,6 +14,7 @@ readonly NEEDS=(
     docker-compose:docker-compose
     mmdebstrap:mmdebstrap
     initdb:postgresql
+    ensurepip:python3-venv
     /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring
 )
 
@@ -35,6 +36,8 @@ present() {
         *.h) [[ -n $(find /usr/include -path "*/$1" -print -quit 2>/dev/null) ]] ;;
         # Debian keeps PostgreSQL's programs in a folder for each of its versions.
         initdb) compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null ;;
+        # Without it there is a venv module that cannot make any.
+        ensurepip) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
         # An engine elsewhere or of another make needs no program here.
         dockerd) command -v dockerd >/dev/null || PATH=$PATH:/usr/sbin command -v dockerd >/dev/null || engine_answers ;;
         *) command -v "$1" >/dev/null || PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null ;;

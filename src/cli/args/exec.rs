@@ -8,8 +8,8 @@ use super::{examples, parse};
 use crate::{
     cli::{CliError, commands::Place, complete, quote::command},
     model::{
-        ArtifactRules, CommitId, Label, LimitsRequest, PackageName, QueueName, RefName,
-        ToolchainName,
+        ArtifactRules, CommitId, Label, LimitsRequest, PackageName, ProjectName, QueueName,
+        RefName, ToolchainName,
     },
     protocol::{SourceSubmission, StepSubmission, SubmitBuild},
 };
@@ -48,6 +48,22 @@ pub struct RunArgs {
     /// Download what was kept into DIR/TOOLCHAIN; without --artifact the programs and libraries
     #[arg(long, value_name = "DIR")]
     pub download: Option<PathBuf>,
+    /// The project that it belongs to; default: the one of this repository
+    #[arg(long, value_name = "NAME")]
+    pub project: Option<ProjectName>,
+    /// The queue to wait in; `kiln queue list` names them
+    #[arg(long, value_name = "NAME", default_value = "default", hide_default_value = true)]
+    pub queue: QueueName,
+    /// Higher is earlier, -100 to 100
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = 0,
+        hide_default_value = true,
+        allow_negative_numbers = true,
+        value_parser = clap::value_parser!(i32).range(-100..=100)
+    )]
+    pub priority: i32,
     /// The command; one argument is shell text, several are one command and its arguments
     #[arg(last = true, value_name = "COMMAND", required = true)]
     pub command: Vec<String>,
@@ -74,7 +90,7 @@ impl RunArgs {
             .ok_or_else(|| CliError::Usage("the command is empty".to_owned()))?;
         let is_kept = !self.artifacts.is_empty() || self.download.is_some();
         Ok(SubmitBuild {
-            project: None,
+            project: self.project.clone(),
             source,
             toolchains: vec![toolchain.clone()],
             packages: self.packages.clone(),
@@ -93,8 +109,8 @@ impl RunArgs {
             },
             env: parse::variables(&self.env)?,
             limits: LimitsRequest { wall_seconds: self.timeout, ..LimitsRequest::default() },
-            queue: QueueName::default(),
-            priority: 0,
+            queue: self.queue.clone(),
+            priority: self.priority,
             labels: BTreeMap::new(),
         })
     }
