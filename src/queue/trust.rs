@@ -118,17 +118,16 @@ mod tests {
     #[test]
     fn what_a_submission_brings_is_an_administrators_only() {
         let url = "https://example.org/zlib";
-        let git: BuildSource = serde_json::from_value(json!({"git": {"url": url}})).unwrap();
+        let git: BuildSource = serde_json::from_value(json!({"url": url})).unwrap();
         let tree = "a".repeat(64);
-        let upload: BuildSource =
-            serde_json::from_value(json!({"upload": {"upload": tree}})).unwrap();
+        let upload: BuildSource = serde_json::from_value(json!({"upload": tree})).unwrap();
         let request = |more: Value| -> SubmitBuild {
             let mut request = json!({"source": {"git": {"url": url}}});
             request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
             serde_json::from_value(request).unwrap()
         };
         let plain = json!({"toolchains": ["gcc:14"], "test": true, "requires": ["a"]});
-        let steps = json!({"steps": ["env"]});
+        let steps = json!({"steps": [{"name": "leak", "run": "env"}]});
         let env = json!({"env": {"CC": "x"}});
         let rules = json!({"artifacts": {"include": ["*"]}});
         let (user, admin) = (account(Role::Submit), account(Role::Admin));

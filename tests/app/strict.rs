@@ -3,8 +3,8 @@
 //! The table is the API's own description: a route that is added is tested.
 
 use kiln::{
-    model::{Role, Verdict},
-    protocol::{NewEnrollment, NewProject, NewToken, QueueRules},
+    model::{Role, SecretForm, SecretValue, Verdict},
+    protocol::{NewEnrollment, NewProject, NewToken, PutSecret, QueueRules},
 };
 use serde_json::{Value, json};
 
@@ -54,6 +54,13 @@ pub(crate) async fn things() -> (Farm, Raw, Vec<(&'static str, String)>) {
     let enrollment = enrollment.enrollment.id.to_string();
     let project = NewProject { name: "known".parse().unwrap(), url: None };
     farm.rest.add_project(&project).await.unwrap();
+    let secret = PutSecret {
+        value: SecretValue::new(b"known to nobody".to_vec()),
+        form: SecretForm::Env,
+        steps: Vec::new(),
+    };
+    let (name, secret_name) = ("known".parse().unwrap(), "KNOWN".parse().unwrap());
+    farm.rest.put_secret(&name, &secret_name, &secret).await.unwrap();
     farm.rest.put_queue(&"known".parse().unwrap(), &QueueRules::default()).await.unwrap();
     let token = NewToken {
         name: "t".parse().unwrap(),
@@ -66,6 +73,7 @@ pub(crate) async fn things() -> (Farm, Raw, Vec<(&'static str, String)>) {
     let token = farm.rest.make_token(&token).await.unwrap().made.id.to_string();
     let known = vec![
         ("{project}", "known".to_owned()),
+        ("{secret}", "KNOWN".to_owned()),
         ("{queue}", "known".to_owned()),
         ("{token}", token),
         ("{digest}", digest),
@@ -101,6 +109,10 @@ fn good_body(path: &str) -> String {
         "/api/v1/builds" => good_submission().to_string(),
         "/api/v1/projects" => json!({"name": "another"}).to_string(),
         "/api/v1/tokens" => json!({"name": "another", "role": "read"}).to_string(),
+        "/api/v1/projects/{project}/secrets/{secret}" => {
+            json!({"value": "a25vd24gdG8gbm9ib2R5"}).to_string()
+        }
+        "/api/v1/projects/{project}/trusted-refs" => json!({"refs": []}).to_string(),
         _ => "{}".to_owned(),
     }
 }
@@ -212,18 +224,20 @@ async fn ids_that_are_none_are_refused() {
             ("{token}", Some(unknown)),
             ("{project}", Some("nothing-of-this-name")),
             ("{queue}", Some("nothing-of-this-name")),
+            ("{secret}", Some("NOTHING_OF_THIS_NAME")),
             ("{commit}", None),
             ("{toolchain}", None),
         ] {
-            // A queue of any name is made by writing it.
-            if !route.path.contains(name) || (name == "{queue}" && route.method == "PUT") {
+            // A queue, or a secret, of any name is made by writing it.
+            let is_made = ["{queue}", "{secret}"].contains(&name) && route.method == "PUT";
+            if !route.path.contains(name) || is_made {
                 continue;
             }
             checked += 1;
             let target = |value: &str| {
                 let with_it = route.path.replace(name, value);
                 let rest = with_it.replace("{commit}", COMMIT).replace("{path}", "app");
-                let rest = rest.replace("{project}", "known");
+                let rest = rest.replace("{project}", "known").replace("{secret}", "KNOWN");
                 rest.replace("{toolchain}", "gcc:14")
             };
             for bad in [
