@@ -4,6 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use super::{
     admission::Admission,
+    ccache::CompilerCache,
     ports::{Sources, Toolchains},
     uploads::UploadCache,
 };
@@ -33,6 +34,8 @@ pub struct Deps {
     pub sources: Arc<dyn Sources>,
     /// Uploaded trees that were fetched.
     pub uploads: UploadCache,
+    /// What compilers made before.
+    pub ccache: CompilerCache,
     /// What builds can run in.
     pub toolchains: Arc<dyn Toolchains>,
     /// The time.

@@ -51,14 +51,43 @@ const USAGE: &str = r#"used() {
     if [ "$c" = 0 ] && [ -r "$f" ]; then IFS= read -r c <"$f"; c=${c%???}; fi
   done
   mark "u;${m:-0};${c:-0}"
+  cached
 } 2>/dev/null
+"#;
+
+/// Puts ccache before the compilers, where the image has it, and says in the end what it was good for.
+/// Compilers are found by name, those that the toolchain names among them; whoever calls one by its path
+/// calls the compiler itself.
+const CACHED: &str = r#"cache() {
+  command -v ccache >/dev/null && mkdir -p /workspace/cache /workspace/compilers || return 0
+  for n in cc c++ gcc g++ clang clang++ "${CC%% *}" "${CXX%% *}"; do
+    case $n in ''|*/*) continue ;; esac
+    ! command -v "$n" >/dev/null || ln -sf "$(command -v ccache)" "/workspace/compilers/$n"
+  done
+  PATH=/workspace/compilers:$PATH CCACHE_DIR=/workspace/cache CCACHE_MAXSIZE=${1}Ki
+  export PATH CCACHE_DIR CCACHE_MAXSIZE
+  ccache -z >/dev/null 2>&1
+}
+cached() {
+  [ -n "${CCACHE_DIR:-}" ] || return 0
+  h=0; m=0
+  while read -r k v; do
+    case $k in
+    direct_cache_hit|preprocessed_cache_hit) h=$((h + v)) ;;
+    cache_miss) m=$v ;;
+    esac
+  done <<X
+$(ccache --print-stats)
+X
+  mark "c;$h;$m"
+}
 "#;
 
 /// The script that runs `steps` with `env` and marks them with `nonce`; its input is that of `input`.
 pub(super) fn script(
     steps: &[Step],
     env: &Environment,
-    secrets: &[ClaimedSecret],
+    (secrets, cache_bytes): (&[ClaimedSecret], Option<u64>),
     nonce: &str,
 ) -> Result<String, ScriptTooLong> {
     let mut script = String::new();
@@ -79,7 +108,11 @@ pub(super) fn script(
     script.push_str("[ -z \"${HOME:-}\" ] || mkdir -p \"$HOME\"\n");
     let print = format!("printf '\\036{nonce};%s\\036' \"$1\"");
     let _ = writeln!(script, "mark() {{\n  {print}\n  {print} >&2\n}}");
+    script.push_str(if cache_bytes.is_some() { CACHED } else { "cached() { :; }\n" });
     script.push_str(USAGE);
+    if let Some(bytes) = cache_bytes {
+        let _ = writeln!(script, "cache {}", bytes >> 10);
+    }
     script.push_str("step() {\n  mark \"s;$1\"\n  (\n    ${3:-:}\n    exec /bin/sh -e -c \"$2\" </dev/null\n  )\n  s=$?\n");
     let _ = writeln!(script, "  [ -z \"${{3:-}}\" ] || rm -rf {SECRETS}");
     script.push_str("  mark \"e;$1;$s\"\n  [ \"$s\" = 0 ] || { used; exit \"$s\"; }\n}\n");
@@ -119,6 +152,10 @@ fn give(step: &Step, secrets: &[ClaimedSecret]) -> String {
     let own = || secrets.iter().enumerate().filter(|(_, secret)| is_its_own(secret));
     if own().any(|(_, secret)| secret.form == SecretForm::File) {
         let _ = writeln!(lines, "  rm -rf {SECRETS} && mkdir -m 700 {SECRETS} || exit 125");
+    }
+    if own().next().is_some() {
+        // What others may read has nothing of a secret in it.
+        lines.push_str("  command export CCACHE_READONLY=1\n");
     }
     for (number, secret) in own() {
         let (name, value) = (&secret.name, variable(number));
@@ -170,7 +207,7 @@ mod tests {
     #[test]
     fn the_script_holds_environment_and_steps_in_order() {
         let env = Environment([("CC".into(), "gcc -m'x'".into())].into());
-        let script = script(&[step("make"), step("echo 'b'")], &env, &[], NONCE).unwrap();
+        let script = script(&[step("make"), step("echo 'b'")], &env, (&[], None), NONCE).unwrap();
         assert!(script.starts_with("command export 'CC=gcc -m'\\''x'\\'''\n"), "{script}");
         assert!(script.contains("step 0 'make'\nstep 1 'echo '\\''b'\\'''\n"), "{script}");
         assert!(script.contains(&format!("\\036{NONCE};%s\\036")));
@@ -178,14 +215,15 @@ mod tests {
 
     #[test]
     fn a_script_that_does_not_fit_into_one_argument_is_refused() {
-        let error = script(&[step(&"x".repeat(80_000))], &Environment::default(), &[], NONCE);
+        let error =
+            script(&[step(&"x".repeat(80_000))], &Environment::default(), (&[], None), NONCE);
         assert!(error.unwrap_err().to_string().contains("at most 73728"), "{NONCE}");
     }
 
     /// Runs a script with this machine's shell, and gives back status, standard output, error.
     #[expect(clippy::disallowed_methods, reason = "a script is tested by running it")]
     fn run(steps: &[Step], env: &Environment) -> (Option<i32>, String, String) {
-        let script = script(steps, env, &[], NONCE).unwrap();
+        let script = script(steps, env, (&[], None), NONCE).unwrap();
         let output = std::process::Command::new("/bin/sh")
             .args(["-c", &script])
             .env_clear()
@@ -224,7 +262,7 @@ mod tests {
     #[expect(clippy::disallowed_methods, reason = "a script is tested by running it")]
     fn run_with(steps: &[Step], secrets: &[ClaimedSecret]) -> (Option<i32>, String) {
         use std::io::{Read as _, Write as _};
-        let script = script(steps, &Environment::default(), secrets, NONCE).unwrap();
+        let script = script(steps, &Environment::default(), (secrets, None), NONCE).unwrap();
         assert!(!script.contains("hunter2"), "{script}");
         let mut child = std::process::Command::new("/bin/sh")
             .args(["-c", &script])

@@ -23,6 +23,8 @@ pub(super) enum Mark {
     /// What the container used: peak memory in bytes, processor time in microseconds; 0 if not
     /// measured.
     Used { peak_memory: u64, cpu_micros: u64 },
+    /// What the compiler cache was good for.
+    Cache { hits: u64, misses: u64 },
 }
 
 impl Mark {
@@ -35,6 +37,10 @@ impl Mark {
             "u" => {
                 let mut number = || parts.next().map(|part| part.parse().unwrap_or(0));
                 Self::Used { peak_memory: number()?, cpu_micros: number()? }
+            }
+            "c" => {
+                let mut number = || parts.next()?.parse().ok();
+                Self::Cache { hits: number()?, misses: number()? }
             }
             _ => return None,
         };
@@ -164,6 +170,7 @@ mod tests {
             Mark::Start(step) => format!("s;{step}"),
             Mark::End(step, code) => format!("e;{step};{code}"),
             Mark::Used { peak_memory, cpu_micros } => format!("u;{peak_memory};{cpu_micros}"),
+            Mark::Cache { hits, misses } => format!("c;{hits};{misses}"),
         };
         format!("\x1e{NONCE};{payload}\x1e").into_bytes()
     }
@@ -174,6 +181,7 @@ mod tests {
             (any::<u16>(), any::<i32>()).prop_map(|(step, code)| Mark::End(step, code)),
             (any::<u64>(), any::<u64>())
                 .prop_map(|(peak_memory, cpu_micros)| Mark::Used { peak_memory, cpu_micros }),
+            (any::<u64>(), any::<u64>()).prop_map(|(hits, misses)| Mark::Cache { hits, misses }),
         ]
     }
 

@@ -13,6 +13,7 @@ mod workers;
 mod admission;
 mod attempt;
 mod backoff;
+mod ccache;
 mod deps;
 mod driver;
 mod ending;
@@ -22,12 +23,14 @@ mod marker;
 mod mask;
 mod ports;
 mod register;
+mod room;
 mod source_port;
 mod status;
 mod uploads;
 mod verdict;
 
 pub use admission::{Admission, Readings};
+pub use ccache::CompilerCache;
 pub use deps::{Deps, Machine, random_nonce};
 pub use ports::{
     FetchedSource, Inspection, PinnedToolchain, PortError, Received, Sources, Toolchains,

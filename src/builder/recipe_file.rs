@@ -31,6 +31,7 @@ const KEYS: &[&str] = &[
     "timeout",
     "test",
     "submodules",
+    "cache",
     "env",
     "step",
     "artifacts",
@@ -63,6 +64,7 @@ pub fn parse(bytes: &[u8]) -> Result<Recipe, Error> {
         artifacts: root.get("artifacts").map(artifacts).transpose()?.unwrap_or_default(),
         test: root.get("test").map(|value| value.boolean()).transpose()?,
         submodules: root.get("submodules").map(|value| value.boolean()).transpose()?,
+        cache: root.get("cache").map(|value| value.boolean()).transpose()?,
         limits: limits(&root)?,
     };
     recipe.validate()?;

@@ -21,6 +21,7 @@ const BEFORE_STEPS: &str = r#"
 
 # Whether submodules are fetched, and how long a build may take.
 #submodules = true
+#cache = false
 #timeout = "15m"
 "#;
 const STEPS: &str = "

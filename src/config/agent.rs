@@ -36,6 +36,9 @@ pub struct AgentSettings {
     /// Uploaded trees that are kept for the next job that builds them, in bytes; the least recently
     /// used go first. 2 GiB are some hundred trees of usual size.
     pub uploads_bytes: u64,
+    /// Compiler caches that are kept for later jobs, in bytes; the least recently used go first, and 0 turns
+    /// them off. 4 GiB are those of some dozen projects.
+    pub compiler_cache_bytes: u64,
     /// The least that has to be free on the disks of the engine and of the agent, in bytes: below it no
     /// job is taken. 2 GiB are a large image, or many logs.
     pub min_free_bytes: u64,
@@ -65,6 +68,7 @@ impl Default for AgentSettings {
             log_memory_bytes: 8 << 20,
             log_disk_bytes: 256 << 20,
             uploads_bytes: 2 << 30,
+            compiler_cache_bytes: 4 << 30,
             min_free_bytes: 2 << 30,
             max_memory_pressure: 25,
             lost_server_seconds: 120,

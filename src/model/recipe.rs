@@ -51,6 +51,9 @@ pub struct Recipe {
     pub test: Option<bool>,
     /// Whether the submodules the commit records are fetched.
     pub submodules: Option<bool>,
+    /// Whether the project's compiler cache is used. Left out where nothing is said: agents need not know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<bool>,
     /// Bounds other than the default ones.
     pub limits: LimitsRequest,
 }
@@ -183,6 +186,7 @@ impl Recipe {
             },
             test: over.test.or(self.test),
             submodules: over.submodules.or(self.submodules),
+            cache: over.cache.or(self.cache),
             limits: self.limits.overridden_by(&over.limits),
         }
     }

@@ -13,7 +13,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::setup::{self, Setup};
 use crate::{
-    agent::{self as agents, Admission, Deps, Machine, Readings, UploadCache, random_nonce},
+    agent::{
+        self as agents, Admission, CompilerCache, Deps, Machine, Readings, UploadCache,
+        random_nonce,
+    },
     auth::kept_secret,
     cli::AgentArgs,
     config::{SandboxSettings, SeccompProfile},
@@ -136,6 +139,12 @@ async fn deps(
         sandbox: Arc::new(sandbox.clone()),
         sources: Arc::new(Sources::new(settings.source.clone(), data)?),
         uploads: UploadCache::new(directory.join("uploads"), settings.agent.uploads_bytes),
+        ccache: {
+            let bytes = settings.agent.compiler_cache_bytes;
+            let cache = CompilerCache::new(directory.join("ccache"), bytes);
+            cache.tidy();
+            cache
+        },
         toolchains: Arc::new(images),
         clock,
         nonce: random_nonce,

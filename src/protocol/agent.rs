@@ -11,8 +11,8 @@ use super::{
     AgentHold, ArtifactsSummary, ClaimedSecrets, DiagnosticsView, SandboxView, TreeBase, UsageView,
 };
 use crate::model::{
-    AgentId, BuildId, ClaimId, CommitId, CommitInfo, JobId, Label, Limits, Recipe, RefName,
-    Revision, Timestamp, ToolchainName, TreeDigest, Verdict,
+    AgentId, BuildId, ClaimId, CommitId, CommitInfo, JobId, Label, Limits, ProjectId, Recipe,
+    RefName, Revision, Timestamp, ToolchainName, TreeDigest, Verdict,
 };
 
 /// The version of this protocol.
@@ -227,9 +227,22 @@ pub struct Claimed {
     pub source: ClaimedSource,
     /// What to do.
     pub work: Work,
+    /// The compiler cache that it may use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<ClaimedCache>,
     /// What it gets of its project's secrets.
     #[serde(default, skip_serializing_if = "ClaimedSecrets::is_empty")]
     pub secrets: ClaimedSecrets,
+}
+
+/// A compiler cache that a job may use.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ClaimedCache {
+    /// Whose it is: caches of different projects have nothing to do with each other.
+    pub project: ProjectId,
+    /// Whether what becomes of it is kept for later jobs.
+    #[serde(default)]
+    pub writes: bool,
 }
 
 /// The source of a job.

@@ -203,4 +203,15 @@ pub struct UsageView {
     pub run_millis: u64,
     /// Time to collect and store the artifacts, in milliseconds.
     pub collect_millis: u64,
+    /// Compilations that came from the compiler cache.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub cache_hits: u64,
+    /// Compilations that did not.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub cache_misses: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+const fn is_none(count: &u64) -> bool {
+    *count == 0
 }

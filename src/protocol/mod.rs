@@ -24,10 +24,11 @@ mod toolchain;
 mod upload;
 
 pub use agent::{
-    AgentStatus, AgentView, AppendAnswer, ArtifactPart, ClaimRequest, Claimed, ClaimedGit,
-    ClaimedSource, ClaimedUpload, FinishReport, LogEnd, OLDEST_PROTOCOL, PROTOCOL_HEADER,
-    PROTOCOL_VERSION, PlanReport, PresentToolchain, RegisterAnswer, RegisterRequest, RenewAnswer,
-    RenewRequest, StartReport, UNSAID_PROTOCOL, Work, unsupported_protocol, unsupported_server,
+    AgentStatus, AgentView, AppendAnswer, ArtifactPart, ClaimRequest, Claimed, ClaimedCache,
+    ClaimedGit, ClaimedSource, ClaimedUpload, FinishReport, LogEnd, OLDEST_PROTOCOL,
+    PROTOCOL_HEADER, PROTOCOL_VERSION, PlanReport, PresentToolchain, RegisterAnswer,
+    RegisterRequest, RenewAnswer, RenewRequest, StartReport, UNSAID_PROTOCOL, Work,
+    unsupported_protocol, unsupported_server,
 };
 pub use artifacts::{ArtifactsSummary, CommitArtifacts, CommitJob};
 pub use build::{

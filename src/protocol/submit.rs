@@ -39,6 +39,9 @@ pub struct SubmitBuild {
     /// Whether recorded submodules are fetched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub submodules: Option<bool>,
+    /// Whether the project's compiler cache is used; default: yes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<bool>,
     /// What to keep.
     #[serde(default)]
     pub artifacts: ArtifactRules,
@@ -111,6 +114,7 @@ impl SubmitBuild {
             artifacts: self.artifacts.clone(),
             test: self.test,
             submodules: self.submodules,
+            cache: self.cache,
             limits: self.limits.clone(),
         }
     }

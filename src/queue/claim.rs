@@ -151,8 +151,10 @@ impl Queue {
             _ => Work::Plan { submission: Box::new(without_requires(&build.submission)) },
         };
         let secrets = self.secrets_for(change, (row, &build)).await?;
+        let cache = self.cache_for(change, (row, &build)).await?;
         Ok(Claimed {
             secrets,
+            cache,
             job: row.job.id,
             build: id,
             attempt: super::change::attempts(&row.state),
@@ -171,10 +173,10 @@ pub(super) fn check_process(row: &AgentRow, request: &ClaimRequest) -> Result<()
     Err(QueueError::Replaced)
 }
 
-/// The recipe as an agent gets it: who takes the job was the server's question, and agents of the
-/// release before do not know it.
+/// The recipe as an agent gets it: who takes the job, and what it gets of a cache, was the server's
+/// question, and agents of the release before do not know it.
 fn without_requires(recipe: &Recipe) -> Recipe {
-    Recipe { requires: Vec::new(), ..recipe.clone() }
+    Recipe { requires: Vec::new(), cache: None, ..recipe.clone() }
 }
 
 /// Where an agent finds the source of a build.

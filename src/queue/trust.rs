@@ -10,7 +10,7 @@
 use super::{Queue, QueueError, change::Change};
 use crate::{
     model::{Permission, Principal, ProjectId, RefPattern},
-    protocol::{BuildSource, ClaimRequest, ClaimedSecrets, JobKind, SubmitBuild},
+    protocol::{BuildSource, ClaimRequest, ClaimedCache, ClaimedSecrets, JobKind, SubmitBuild},
     store::{BuildRow, JobRow},
 };
 
@@ -69,6 +69,21 @@ impl Queue {
             Some(_) => Vec::new(),
         };
         Ok(ClaimedSecrets { given, withheld })
+    }
+
+    /// The compiler cache of a job's project. Only who is trusted changes it: what a cache has goes into
+    /// what others build.
+    pub(super) async fn cache_for(
+        &self,
+        change: &mut Change<'_>,
+        (job, build): (&JobRow, &BuildRow),
+    ) -> Result<Option<ClaimedCache>, QueueError> {
+        let (JobKind::Leg, Some(project)) = (job.job.kind, build.project) else { return Ok(None) };
+        if job.job.recipe.cache == Some(false) {
+            return Ok(None);
+        }
+        let writes = withheld(build, &self.trusted(change, project).await?).is_none();
+        Ok(Some(ClaimedCache { project, writes }))
     }
 
     /// Whether an agent can take a job: one that does not know secrets would run it without.

@@ -6,7 +6,7 @@
 
 use std::{
     fmt,
-    io::Read,
+    io::{self, Read},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -43,6 +43,8 @@ pub struct Scenario {
     pub exit: Exit,
     /// What the build leaves in the source folder; a path that was in the source is replaced.
     pub files: Vec<Produced>,
+    /// The tar of the compiler cache that it leaves.
+    pub cache: Vec<u8>,
     /// The verb that fails, and how.
     pub failure: Option<(Verb, SandboxError)>,
 }
@@ -80,6 +82,8 @@ pub enum Verb {
     Run,
     /// `Session::list`.
     List,
+    /// `Session::export`.
+    Export,
     /// `Session::collect`.
     Collect,
     /// `Session::close`.
@@ -95,6 +99,8 @@ pub struct Seen {
     pub verbs: Vec<Verb>,
     /// The tar that was loaded.
     pub source: Vec<u8>,
+    /// That of the compiler cache.
+    pub cache: Vec<u8>,
     /// The script that was run.
     pub script: String,
     /// Its input.
@@ -111,7 +117,7 @@ impl Default for Scenario {
     /// Writes nothing, makes nothing, succeeds.
     fn default() -> Self {
         let exit = Exit { code: 0, oom_killed: false, stopped: false, used: None };
-        Self { acts: Vec::new(), exit, files: Vec::new(), failure: None }
+        Self { acts: Vec::new(), exit, files: Vec::new(), cache: Vec::new(), failure: None }
     }
 }
 
@@ -160,6 +166,7 @@ impl Sandbox for ScriptedSandbox {
             spec,
             verbs: vec![Verb::Open],
             source: Vec::new(),
+            cache: Vec::new(),
             script: String::new(),
             input: Vec::new(),
             stopped: false,
@@ -244,7 +251,7 @@ impl ScriptedSession {
 #[async_trait]
 impl Session for ScriptedSession {
     async fn load(&mut self, tar: ByteStream) -> Result<(), SandboxError> {
-        self.begin(Verb::Load, true)?;
+        self.begin(Verb::Load, false)?;
         let tar: Vec<Bytes> = tar
             .try_collect()
             .await
@@ -252,7 +259,8 @@ impl Session for ScriptedSession {
         let tar = tar.concat();
         let files = unpack(&tar)
             .map_err(|error| SandboxError::Engine(format!("unpacking the source: {error}")))?;
-        self.note(|seen| seen.source = tar);
+        let has_cache = tar.get(..6) == Some(b"cache/");
+        self.note(|seen| if has_cache { seen.cache = tar } else { seen.source = tar });
         for file in files {
             self.put(file);
         }
@@ -300,6 +308,19 @@ impl Session for ScriptedSession {
             .collect())
     }
 
+    async fn export(
+        &mut self,
+        _: u64,
+        to: mpsc::Sender<io::Result<Bytes>>,
+    ) -> Result<(), SandboxError> {
+        self.begin(Verb::Export, false)?;
+        let cache = std::mem::take(&mut self.scenario.cache);
+        if !cache.is_empty() {
+            let _ = to.send(Ok(cache.into())).await;
+        }
+        Ok(())
+    }
+
     async fn collect(&mut self, paths: Vec<Vec<u8>>) -> Result<ByteStream, SandboxError> {
         self.begin(Verb::Collect, true)?;
         let mut tar = tar::Builder::new(Vec::new());
@@ -332,7 +353,7 @@ impl Drop for ScriptedSession {
 }
 
 /// The entries below `src/`.
-fn unpack(bytes: &[u8]) -> std::io::Result<Vec<Produced>> {
+fn unpack(bytes: &[u8]) -> io::Result<Vec<Produced>> {
     let mut files = Vec::new();
     for entry in tar::Archive::new(bytes).entries()? {
         let mut entry = entry?;
@@ -358,7 +379,7 @@ fn unpack(bytes: &[u8]) -> std::io::Result<Vec<Produced>> {
     Ok(files)
 }
 
-fn pack(tar: &mut tar::Builder<Vec<u8>>, file: &Produced) -> std::io::Result<()> {
+fn pack(tar: &mut tar::Builder<Vec<u8>>, file: &Produced) -> io::Result<()> {
     use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
 
     let mut header = tar::Header::new_gnu();

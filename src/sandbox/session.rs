@@ -145,7 +145,8 @@ pub trait Sandbox: Send + Sync + fmt::Debug {
 /// One live sandbox.
 #[async_trait]
 pub trait Session: Send + fmt::Debug {
-    /// Unpacks a tar into the workspace; its first entry is `src/`. Once, before `run`.
+    /// Unpacks a tar into the workspace: the source, whose first entry is `src/`, then maybe a compiler
+    /// cache, whose entries lie in `cache/`. Before `run`.
     async fn load(&mut self, tar: ByteStream) -> Result<(), SandboxError>;
 
     /// Runs `script` in the source folder and sends what it writes to `output`, in
@@ -161,6 +162,14 @@ pub trait Session: Send + fmt::Debug {
     /// What lies in the source folder, symlinks not followed, in no particular order. More than
     /// `most` entries are an error, not a shorter list.
     async fn list(&mut self, most: usize) -> Result<Vec<WorkspaceEntry>, SandboxError>;
+
+    /// The compiler cache as a tar, cut off at `most` bytes; nothing if there is none. It goes to `to`,
+    /// whole before this returns. What comes is hostile input. After `run`.
+    async fn export(
+        &mut self,
+        most: u64,
+        to: mpsc::Sender<io::Result<Bytes>>,
+    ) -> Result<(), SandboxError>;
 
     /// The named entries as a tar, in the order given: files and symlinks that `list` gave. What
     /// comes is hostile input. The last verb: at most once. An item that is an error means that the

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use kiln::{
     agent::{
-        self, Admission, Deps, FetchedSource, Inspection, Machine, PinnedToolchain, PortError,
-        Received, Sources, Toolchains, UploadCache, WithPackages,
+        self, Admission, CompilerCache, Deps, FetchedSource, Inspection, Machine, PinnedToolchain,
+        PortError, Received, Sources, Toolchains, UploadCache, WithPackages,
     },
     builder::{FileKind, Listing, ToolchainFacts},
     config::AgentSettings,
@@ -241,6 +241,7 @@ impl World {
             sandbox: Arc::new(self.sandbox.clone()),
             sources: Arc::new(setup.tree),
             uploads: UploadCache::new(self.directory.path().join("uploads"), 1 << 20),
+            ccache: CompilerCache::new(self.directory.path().join("ccache"), 0),
             toolchains: Arc::new(OneToolchain),
             clock: Arc::new(SystemClock),
             nonce: || NONCE.to_owned(),
@@ -297,6 +298,7 @@ pub fn claimed(work: Work) -> Claimed {
         source: source_at("https://example.org/project"),
         work,
         secrets: ClaimedSecrets::default(),
+        cache: None,
     }
 }
 

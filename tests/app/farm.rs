@@ -9,7 +9,7 @@ use std::{
 };
 
 use kiln::{
-    agent::{self, Admission, Deps, Machine, UploadCache},
+    agent::{self, Admission, CompilerCache, Deps, Machine, UploadCache},
     client::Rest,
     config::{AgentSettings, Anonymous, PrivateAddresses, Settings, artifacts::ArtifactRoot},
     model::{BuildId, Clock, JobId, ManualClock, StateName, SystemClock, ToolchainName},
@@ -332,6 +332,7 @@ impl Farm {
             sandbox: Arc::new(self.sandbox.clone()),
             sources: Arc::new(self.sources(&data)),
             uploads: UploadCache::new(data.join("uploads"), 1 << 20),
+            ccache: CompilerCache::new(data.join("ccache"), 64 << 20),
             toolchains: Arc::new(self.shelf.clone()),
             clock: Arc::clone(&self.clock),
             nonce: || NONCE.to_owned(),

@@ -22,6 +22,7 @@ mod agents;
 mod alone;
 mod artifacts;
 mod backup;
+mod caching;
 mod cancel;
 mod claims;
 mod cli;

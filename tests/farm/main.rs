@@ -13,6 +13,7 @@ mod program;
 mod world;
 
 mod by_hand;
+mod caching;
 mod cancel;
 mod crashes;
 mod guard;

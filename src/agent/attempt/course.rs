@@ -5,6 +5,7 @@
 use std::{collections::VecDeque, fmt::Write as _, time::Duration};
 
 use super::{
+    caching::Cached,
     context::Context,
     leg::Leg,
     next::{self, Failure},
@@ -64,8 +65,14 @@ impl Course {
     }
 
     /// What comes next.
-    pub(super) fn next<'a>(&'a self, leg: Leg<'a>, env: &'a Environment) -> Try<'a> {
+    pub(super) fn next<'a>(
+        &'a self,
+        leg: Leg<'a>,
+        env: &'a Environment,
+        cache: Option<&Cached>,
+    ) -> Try<'a> {
         Try {
+            cache_bytes: cache.map(Cached::most),
             leg,
             steps: &self.choice.steps,
             env,

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use tracing::{Instrument as _, error_span};
 
 use super::{
+    caching::{CacheCounts, Cached},
     collect,
     context::Context,
     course::Course,
@@ -54,21 +55,27 @@ pub(super) async fn build(
     let ready =
         unless_stopped(cx, prepare(cx, leg, slot, parts).instrument(error_span!("prepare")))
             .await?;
-    let Ready { mut session, pinned, source, found, mut course, mut env } = ready;
+    let Ready { mut session, pinned, source, found, mut course, mut env, cache } = ready;
     let place = (cx, leg, &found);
     let judged = loop {
-        let run = tries::run(cx, &mut **session, course.next(leg, &env), parts);
+        let run = tries::run(cx, &mut **session, course.next(leg, &env, cache.as_ref()), parts);
         let tried = run.instrument(error_span!("run")).await?;
         let more = unless_stopped(cx, course.goes_on(place, &mut **session, &tried)).await;
         if !matches!(more, Ok(true)) {
             let judged = lacking::explain(cx, (leg, &pinned, &found), &tried).await;
-            let steps = course.next(leg, &env).steps;
+            let steps = course.next(leg, &env, None).steps;
             upload::diagnostics(cx, &said::report(steps, tried.told.diagnostics)).await;
             // A failure stays what it is, also where the workspace cannot be looked at any more.
             break course.judgment(judged, &found);
         }
         drop(session);
-        let again = Again { pinned: &pinned, source: &*source, found: &found, course: &course };
+        let again = Again {
+            pinned: &pinned,
+            source: &*source,
+            found: &found,
+            course: &course,
+            cache: cache.as_ref(),
+        };
         (session, env) = unless_stopped(cx, again.prepare(cx, leg, slot)).await?;
     };
     if let Some(error) = parts.diagnostics.as_mut().and_then(|seen| seen.first_error.as_mut()) {
@@ -76,6 +83,11 @@ pub(super) async fn build(
     }
 
     let judged = lines::for_want_of(judged, &found.missing);
+    if let Some(cache) = cache.as_ref().filter(|_| !cx.ending.is_stopped()) {
+        let counts = CacheCounts { hits: parts.usage.cache_hits, misses: parts.usage.cache_misses };
+        let keep = async { Ok(cache.keep(cx, &mut **session, counts).await) };
+        unless_stopped(cx, keep).await?;
+    }
 
     let keeps = judged.is_success() || leg.recipe.artifacts.when == Some(ArtifactWhen::Always);
     if !keeps || cx.ending.is_stopped() {
@@ -108,6 +120,7 @@ struct Ready {
     found: Inspection,
     course: Course,
     env: Environment,
+    cache: Option<Cached>,
 }
 
 /// Everything up to the run: the image, the source, the sandbox, the steps.
@@ -125,7 +138,8 @@ async fn prepare(
     }
     // The sandbox is made while the source is fetched, and the server told of both meanwhile.
     let began = Instant::now();
-    let spec = session_spec(cx, leg, &pinned);
+    let cache = Cached::find(cx, leg.limits, &pinned);
+    let spec = session_spec(cx, leg, &pinned, cache.as_ref());
     let mut view = sandbox_view(cx, &spec, &pinned);
     let open = async {
         let deps = Arc::clone(&cx.deps);
@@ -150,9 +164,8 @@ async fn prepare(
     let env = course.environment(facts(leg, &pinned, &found), leg);
     view.environment.clone_from(&env.0);
     view.step_count = course.step_count();
-    let load = async { Ok(session.load(tar).await?) };
-    tokio::try_join!(load, report_start(cx, view))?;
-    Ok(Ready { session, pinned, source, found, course, env })
+    tokio::try_join!(load(cx, &mut session, tar, cache.as_ref()), report_start(cx, view))?;
+    Ok(Ready { session, pinned, source, found, course, env, cache })
 }
 
 /// Another try at the same source.
@@ -161,6 +174,7 @@ struct Again<'a> {
     source: &'a dyn FetchedSource,
     found: &'a Inspection,
     course: &'a Course,
+    cache: Option<&'a Cached>,
 }
 
 impl Again<'_> {
@@ -173,15 +187,14 @@ impl Again<'_> {
     ) -> Result<(InUse, Environment), Trouble> {
         slot.close().await?;
         let env = self.course.environment(facts(leg, self.pinned, self.found), leg);
-        let spec = session_spec(cx, leg, self.pinned);
+        let spec = session_spec(cx, leg, self.pinned, self.cache);
         let mut view = sandbox_view(cx, &spec, self.pinned);
         view.environment.clone_from(&env.0);
         view.step_count = self.course.step_count();
         let tar = self.source.tar(cx.ending.stopped()).await?;
         let deps = Arc::clone(&cx.deps);
         let mut session = slot.open(async move { deps.sandbox.open(spec).await }).await?;
-        let load = async { Ok(session.load(tar).await?) };
-        tokio::try_join!(load, report_start(cx, view))?;
+        tokio::try_join!(load(cx, &mut session, tar, self.cache), report_start(cx, view))?;
         Ok((session, env))
     }
 }
@@ -190,14 +203,34 @@ fn facts<'a>(leg: Leg<'a>, pinned: &'a PinnedToolchain, found: &Inspection) -> J
     JobFacts { toolchain: &pinned.facts, limits: leg.limits, committed_at: found.info.committed_at }
 }
 
-fn session_spec(cx: &Context, leg: Leg<'_>, pinned: &PinnedToolchain) -> SessionSpec {
+/// Brings the source into a session, and the cache after it.
+async fn load(
+    cx: &Context,
+    session: &mut InUse,
+    source: ByteStream,
+    cache: Option<&Cached>,
+) -> Result<(), Trouble> {
+    session.load(source).await?;
+    if let Some(cache) = cache {
+        cache.load(cx, &mut ***session).await?;
+    }
+    Ok(())
+}
+
+fn session_spec(
+    cx: &Context,
+    leg: Leg<'_>,
+    pinned: &PinnedToolchain,
+    cache: Option<&Cached>,
+) -> SessionSpec {
     let wall = Duration::from_secs(u64::from(leg.limits.wall_seconds));
     SessionSpec {
         job: cx.claimed.job,
         attempt: cx.claimed.attempt,
         image: pinned.image.clone(),
         limits: leg.limits.clone(),
-        source_bytes: cx.deps.machine.source_bytes,
+        // Also for the cache, which is unpacked by whom the source is.
+        source_bytes: cx.deps.machine.source_bytes + cache.map_or(0, Cached::source_bytes),
         deadline: cx.deps.clock.now().plus(wall + SESSION_MARGIN),
     }
 }

@@ -54,6 +54,18 @@ pub(super) fn secrets(secrets: &ClaimedSecrets, steps: &[Step]) -> Vec<String> {
     lines
 }
 
+/// What was there of a compiler cache.
+pub(super) fn cache_loaded(bytes: u64, took: Duration) -> String {
+    format!("Compiler cache: {} brought in, {}", size(bytes), seconds(took))
+}
+
+/// What a compiler cache was good for.
+pub(super) fn cache_used(hits: u64, misses: u64) -> String {
+    let all = hits + misses;
+    let share = hits.saturating_mul(100) / all.max(1);
+    format!("Compiler cache: {hits} of {all} compilations came from it ({share} %)")
+}
+
 /// An image's id, as short as engines show it.
 pub(super) fn short(image: &str) -> &str {
     let image = image.strip_prefix("sha256:").unwrap_or(image);

@@ -5,6 +5,7 @@
 //! `leg`: source, sandbox, the tries (`course` says which, by what `next` knows; `tries` runs one,
 //! `output` with its `steps` reads it), `collect` with `repack` and `upload`.
 
+mod caching;
 mod collect;
 mod context;
 mod course;

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tokio::{sync::mpsc, time::timeout};
 
 use super::{
+    caching::CacheCounts,
     network::NetworkWatch,
     steps::{StepEvent, Steps},
 };
@@ -49,6 +50,8 @@ pub(super) struct Told {
     pub failed: Option<(u16, i32)>,
     /// Peak memory in bytes and processor time in microseconds; 0 if not measured.
     pub used: (u64, u64),
+    /// What the compiler cache was good for.
+    pub cache: CacheCounts,
     /// What each step's output says.
     pub diagnostics: Vec<Found>,
     /// How many steps began.
@@ -163,6 +166,9 @@ impl<'a> Reader<'a> {
                 }
                 Piece::Mark(Mark::Used { peak_memory, cpu_micros }) => {
                     self.told.used = (peak_memory, cpu_micros);
+                }
+                Piece::Mark(Mark::Cache { hits, misses }) => {
+                    self.told.cache = CacheCounts { hits, misses };
                 }
                 Piece::Mark(mark) => {
                     self.unmask(stream).await;

@@ -71,7 +71,7 @@ impl Steps {
                     self.tell_end(events);
                 }
             }
-            Mark::Start(_) | Mark::End(..) | Mark::Used { .. } => {}
+            Mark::Start(_) | Mark::End(..) | Mark::Used { .. } | Mark::Cache { .. } => {}
         }
     }
 

@@ -39,6 +39,8 @@ pub(super) struct Try<'a> {
     pub env: &'a Environment,
     /// The files of the source.
     pub tree: &'a SourceTree,
+    /// The most that the compiler cache may have, where there is one.
+    pub cache_bytes: Option<u64>,
     /// The number the first of them has in the log.
     pub first_step: u16,
     /// How long the tries before this one ran: all of them have one wall time.
@@ -102,7 +104,7 @@ async fn run_steps(
     let nonce = (cx.deps.nonce)();
     let secrets = &cx.claimed.secrets.given;
     let input = driver::input(secrets);
-    let script = driver::script(steps, order.env, secrets, &nonce)
+    let script = driver::script(steps, order.env, (secrets, order.cache_bytes), &nonce)
         .map_err(|error| Trouble::new(Cause::RecipeInvalid, error.to_string()))?;
     let (sender, receiver) = mpsc::channel(OUTPUT_CHANNEL);
     let (first_step, tree) = (order.first_step, order.tree);
@@ -135,6 +137,8 @@ fn fill_in(parts: &mut Parts, exit: &Exit, told: &Told) {
     let (peak, cpu) = told.used;
     let peak = exit.used.map_or(peak, |used| used.peak_memory_bytes);
     parts.usage.peak_memory_bytes = parts.usage.peak_memory_bytes.max(peak);
+    parts.usage.cache_hits += told.cache.hits;
+    parts.usage.cache_misses += told.cache.misses;
     parts.usage.cpu_millis += exit.used.map_or(cpu / 1_000, |used| millis(used.cpu));
 }
 

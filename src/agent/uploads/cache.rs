@@ -6,7 +6,6 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime},
 };
 
 use futures_util::StreamExt as _;
@@ -14,14 +13,14 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::uploaded::Uploaded;
 use crate::{
-    agent::ports::{PortError, Received},
+    agent::{
+        ports::{PortError, Received},
+        room::{PART, make_room, touch},
+    },
     client::{AttemptClient, ClientError},
     model::{Cause, Timestamp, TreeDigest},
     protocol::ClaimedUpload,
 };
-
-/// What a file is called while it comes.
-const PART: &str = "part";
 
 /// Uploaded trees that were fetched.
 #[derive(Debug)]
@@ -66,7 +65,7 @@ impl UploadCache {
             Ok(file) => file,
             Err(error) => return Ok(Err(failed(&error))),
         };
-        self.make_room(&path);
+        make_room(&self.folder, self.most, &path);
         let received = Received { bytes, from_cache: false };
         Ok(Ok(Uploaded::new(upload.clone(), file, (path, received))))
     }
@@ -102,37 +101,12 @@ impl UploadCache {
         }
         Ok(file.flush().await.map(|()| bytes))
     }
-
-    /// Removes the least recently used until the rest fits; never `newest`.
-    fn make_room(&self, newest: &Path) {
-        let Ok(entries) = fs::read_dir(&self.folder) else { return };
-        let mut files: Vec<(SystemTime, u64, PathBuf)> = entries
-            .filter_map(|entry| {
-                let entry = entry.ok()?;
-                let meta = entry.metadata().ok().filter(fs::Metadata::is_file)?;
-                Some((meta.modified().ok()?, meta.len(), entry.path()))
-            })
-            .filter(|(.., path)| path.extension().is_none_or(|end| end != PART))
-            .collect();
-        files.sort();
-        let mut total: u64 = files.iter().map(|(_, bytes, _)| bytes).sum();
-        for (_, bytes, path) in files {
-            if total <= self.most {
-                break;
-            }
-            // Whoever reads it has it open, and reads on.
-            if path != newest && fs::remove_file(&path).is_ok() {
-                total -= bytes;
-            }
-        }
-    }
 }
 
 /// Opens a file and notes that it was used.
 fn open(path: &Path, now: Timestamp) -> io::Result<File> {
     let file = OpenOptions::new().read(true).write(true).open(path)?;
-    let since = Duration::from_millis(u64::try_from(now.as_millis()).unwrap_or(0));
-    file.set_modified(SystemTime::UNIX_EPOCH + since)?;
+    touch(&file, now)?;
     Ok(file)
 }
 
@@ -157,11 +131,11 @@ mod tests {
             open(&path(name), Timestamp::from_millis(at * 1_000)).unwrap();
         }
         fs::write(path("d.part"), [0; 1_000]).unwrap();
-        cache.make_room(&path("a"));
+        make_room(&cache.folder, cache.most, &path("a"));
         let left = |name: &str| path(name).exists();
         assert_eq!([left("a"), left("b"), left("c"), left("d.part")], [true, false, true, true]);
         fs::write(path("large"), [0; 1_000]).unwrap();
-        cache.make_room(&path("large"));
+        make_room(&cache.folder, cache.most, &path("large"));
         assert_eq!([left("a"), left("c"), left("large")], [false, false, true]);
     }
 }

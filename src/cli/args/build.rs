@@ -46,6 +46,9 @@ pub struct BuildArgs {
     /// Also fetch the submodules that the commit records
     #[arg(long)]
     pub submodules: bool,
+    /// Compile everything, without the project's compiler cache
+    #[arg(long)]
+    pub no_cache: bool,
     /// An environment variable of every step; may be given more than once
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse::pair)]
     pub env: Vec<(String, String)>,
@@ -157,6 +160,7 @@ impl BuildArgs {
             steps: command_step(&self.command),
             test: self.test.then_some(true),
             submodules: self.submodules.then_some(true),
+            cache: self.no_cache.then_some(false),
             artifacts: ArtifactRules {
                 include: self.artifacts.clone(),
                 ..ArtifactRules::default()

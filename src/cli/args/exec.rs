@@ -101,6 +101,7 @@ impl RunArgs {
             }],
             test: None,
             submodules: None,
+            cache: None,
             artifacts: ArtifactRules {
                 include: self.artifacts.clone(),
                 // What a command leaves behind is not wanted unless somebody says so.

@@ -159,6 +159,11 @@ fn used(job: &Job, attempt: &AttemptView, now: Timestamp, out: &mut dyn Write) -
             millis(usage.run_millis),
             millis(usage.collect_millis)
         )?;
+        let compiled = usage.cache_hits + usage.cache_misses;
+        if compiled > 0 {
+            let hits = usage.cache_hits;
+            writeln!(out, "  of {compiled} compilations, {hits} came from the compiler cache")?;
+        }
     }
     Ok(())
 }

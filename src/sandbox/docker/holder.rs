@@ -32,6 +32,12 @@ while IFS=' ' read -r verb n end; do
     find -P src -mindepth 1 -maxdepth 128 -printf '%y %s %m %P\0' 2>/dev/null
     [ $? -le 1 ] || exit 72
     printf '\0' ;;
+  export)
+    if [ -d cache ] && [ ! -L cache ]; then
+      tar -c -f - --format=gnu --numeric-owner --owner=0 --group=0 --ignore-failed-read \
+        cache 2>/dev/null | head -c "$n"
+    fi
+    printf %s "$end" ;;
   collect)
     [ -d src ] && [ ! -L src ] || exit 73
     head -c "$n" | tar -c -f - -C src --format=gnu --numeric-owner --owner=0 --group=0 \
@@ -162,6 +168,17 @@ impl Holder {
         Ok(entries)
     }
 
+    /// Hands out the compiler cache, cut off at `most` bytes. Its end is told as that of `collect`.
+    pub(super) async fn export(
+        &mut self,
+        most: u64,
+        to: &mpsc::Sender<io::Result<Bytes>>,
+    ) -> Result<(), SandboxError> {
+        let end = format!("{:032x}", rand::random::<u128>());
+        self.pipe.input.write(format!("export {most} {end}\n").as_bytes()).await?;
+        pass_on(&mut self.pipe.output, &end, to).await
+    }
+
     /// Hands out `paths`. That the tar is complete is said by a word at its end that nobody could
     /// know before; seeing the holder exit would take longer. `closed` gives the stream up.
     pub(super) async fn collect(
@@ -200,27 +217,34 @@ impl Holder {
     }
 }
 
-/// Passes the tar on up to its end, which is kept back.
+/// Passes the tar on up to its end, and says if it breaks off.
 async fn pump(mut output: OutputFrames, end: String, sender: mpsc::Sender<io::Result<Bytes>>) {
-    let mut held = BytesMut::new();
-    loop {
-        let broken = match output.bytes().await {
-            Ok(Some(bytes)) => {
-                held.extend_from_slice(&bytes);
-                let is_complete = held.ends_with(end.as_bytes());
-                let passed = held.split_to(held.len().saturating_sub(end.len())).freeze();
-                let is_wanted = passed.is_empty() || sender.send(Ok(passed)).await.is_ok();
-                if is_complete || !is_wanted {
-                    return;
-                }
-                continue;
-            }
-            Ok(None) => SandboxError::Engine(output.ended()),
-            Err(error) => error,
-        };
+    if let Err(broken) = pass_on(&mut output, &end, &sender).await {
         // Without a reader there is nobody to tell.
         let _ = sender.send(Err(io::Error::other(broken))).await;
-        return;
+    }
+}
+
+/// Passes bytes on up to their end, which is kept back; goes on to the end also without a reader.
+async fn pass_on(
+    output: &mut OutputFrames,
+    end: &str,
+    to: &mpsc::Sender<io::Result<Bytes>>,
+) -> Result<(), SandboxError> {
+    let mut held = BytesMut::new();
+    loop {
+        let Some(bytes) = output.bytes().await? else {
+            return Err(SandboxError::Engine(output.ended()));
+        };
+        held.extend_from_slice(&bytes);
+        let is_complete = held.ends_with(end.as_bytes());
+        let passed = held.split_to(held.len().saturating_sub(end.len())).freeze();
+        if !passed.is_empty() {
+            let _ = to.send(Ok(passed)).await;
+        }
+        if is_complete {
+            return Ok(());
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! One session: which verb may come when, and what is removed in the end.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -93,6 +94,14 @@ impl Session for DockerSession {
 
     async fn list(&mut self, most: usize) -> Result<Vec<WorkspaceEntry>, SandboxError> {
         self.holder("list")?.list(most).await
+    }
+
+    async fn export(
+        &mut self,
+        most: u64,
+        to: mpsc::Sender<io::Result<Bytes>>,
+    ) -> Result<(), SandboxError> {
+        self.holder("export")?.export(most, &to).await
     }
 
     async fn collect(&mut self, paths: Vec<Vec<u8>>) -> Result<ByteStream, SandboxError> {
