@@ -10,7 +10,7 @@ mod script;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use kiln::{
-    agent::{self, Admission, Deps, Machine, UploadCache},
+    agent::{self, Admission, CompilerCache, Deps, Machine, UploadCache},
     config::{AgentSettings, PrivateAddresses, SourceSettings},
     model::SystemClock,
     sandbox::{Act, Produced, Scenario, ScriptedSandbox, SessionSpec},
@@ -78,6 +78,7 @@ async fn main() {
         sandbox: Arc::new(ScriptedSandbox::new(build)),
         sources: Arc::new(Sources::with_helper(source, &folder, kiln.into()).unwrap()),
         uploads: UploadCache::new(folder.join("uploads"), 1 << 20),
+        ccache: CompilerCache::new(folder.join("ccache"), 0),
         toolchains: Arc::new(Shelf(vec!["gcc:14".parse().unwrap(), "clang:19".parse().unwrap()])),
         clock: Arc::new(SystemClock),
         nonce: || NONCE.to_owned(),

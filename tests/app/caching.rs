@@ -78,7 +78,7 @@ async fn a_trusted_build_leaves_its_cache_to_the_next_and_others_only_read_it() 
         log.contains("1 of 3 compilations came from it (33 %); it has 1 files of 6 bytes now"),
         "{log}"
     );
-    let usage = farm.job(build.jobs[0].id).await.attempts[0].usage.clone().unwrap();
+    let usage = farm.job(build.jobs[0].id).await.attempts[0].usage.unwrap();
     assert_eq!((usage.cache_hits, usage.cache_misses), (1, 2));
 
     let (_, seen, log) = built(&farm, &repo, json!({})).await;

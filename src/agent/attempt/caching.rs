@@ -75,7 +75,7 @@ impl Cached {
             }
         };
         let (writer, tar) = pipe::from_writer();
-        let reading = tokio::task::spawn_blocking(move || copy(file, writer));
+        let reading = tokio::task::spawn_blocking(move || copy(&file, writer));
         let loaded = session.load(tar).await;
         let _ = reading.await;
         loaded?;
@@ -121,7 +121,7 @@ impl Cached {
 }
 
 /// Reads a file from its beginning into a pipe; a reader that goes away ends it.
-fn copy(file: File, mut writer: pipe::PipeWriter) {
+fn copy(file: &File, mut writer: pipe::PipeWriter) {
     use std::{io::Write as _, os::unix::fs::FileExt as _};
     let mut piece = vec![0; PIECE];
     let mut at = 0;

@@ -85,7 +85,10 @@ pub(super) async fn build(
     let judged = lines::for_want_of(judged, &found.missing);
     if let Some(cache) = cache.as_ref().filter(|_| !cx.ending.is_stopped()) {
         let counts = CacheCounts { hits: parts.usage.cache_hits, misses: parts.usage.cache_misses };
-        let keep = async { Ok(cache.keep(cx, &mut **session, counts).await) };
+        let keep = async {
+            cache.keep(cx, &mut **session, counts).await;
+            Ok(())
+        };
         unless_stopped(cx, keep).await?;
     }
 
