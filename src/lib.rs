@@ -8,6 +8,7 @@ pub mod archive;
 pub mod builder;
 pub mod config;
 pub mod diagnostics;
+pub mod disk;
 pub mod meters;
 pub mod pipe;
 pub mod protocol;

@@ -61,6 +61,7 @@ fn describe() {
     describe_gauge!("kiln_agents", Count, "Agents, by what they do");
     describe_gauge!("kiln_workers", Count, "Workers of agents that are online, busy or all");
     describe_gauge!("kiln_process_resident_bytes", Bytes, "Memory of this process");
+    describe_gauge!("kiln_disk_free_bytes", Bytes, "What is free where a server writes");
     describe_counter!("kiln_builds_total", Count, "Builds that were submitted");
     describe_counter!("kiln_claims_total", Count, "Claims of agents, by whether there was a job");
     describe_histogram!("kiln_job_wait_seconds", Seconds, "From when a job could run to its claim");

@@ -4,72 +4,37 @@
 //! has more users than kiln. An agent that takes nothing says why with every claim, so that it is
 //! seen on the server and in the sentences of jobs that wait.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::time::Duration;
+
+use crate::disk::Space;
 
 /// How often a machine is looked at while its agent waits for a job.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-/// What a machine says of itself.
-#[derive(Clone, Copy, Debug)]
-pub struct Readings {
-    /// Bytes that are free where this path is; nothing if that cannot be said.
-    pub free: fn(&Path) -> Option<u64>,
+/// The rules, and where is looked.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    /// Space: in the engine's folder as far as it is seen from here, and in the agent's own.
+    pub space: Space,
+    /// The most pressure, in percent.
+    pub max_memory_pressure: u32,
     /// The share of the last ten seconds in which something waited for memory, in percent; nothing
     /// if the kernel does not count it.
     pub pressure: fn() -> Option<f64>,
 }
 
-impl Readings {
-    /// This machine's.
-    pub fn of_machine() -> Self {
-        Self {
-            free,
-            pressure: || pressure_in(&std::fs::read_to_string("/proc/pressure/memory").ok()?),
-        }
-    }
-}
-
-/// The rules, and where is looked.
-#[derive(Clone, Debug)]
-pub struct Admission {
-    /// Where space is needed: the engine's folder as far as it is seen from here, the agent's own.
-    pub places: Vec<PathBuf>,
-    /// The least that has to be free there, in bytes.
-    pub min_free_bytes: u64,
-    /// The most pressure, in percent.
-    pub max_memory_pressure: u32,
-    /// Who is asked.
-    pub readings: Readings,
-}
-
 impl Admission {
     /// Of a machine that is never asked.
     pub fn always() -> Self {
-        Self {
-            places: Vec::new(),
-            min_free_bytes: 0,
-            max_memory_pressure: 100,
-            readings: Readings { free: |_| None, pressure: || None },
-        }
+        Self { space: Space::unlimited(), max_memory_pressure: 100, pressure: || None }
     }
 
     /// Why nothing is to be taken now.
     pub(super) fn refusal(&self) -> Option<String> {
-        for place in &self.places {
-            let Some(free) = (self.readings.free)(place) else { continue };
-            if free < self.min_free_bytes {
-                return Some(format!(
-                    "{} MiB are free at {}, and {} MiB have to be (agent.min_free_bytes)",
-                    free >> 20,
-                    place.display(),
-                    self.min_free_bytes >> 20
-                ));
-            }
+        if let Some(sentence) = self.space.shortage() {
+            return Some(sentence);
         }
-        let pressure = (self.readings.pressure)()?;
+        let pressure = (self.pressure)()?;
         (pressure > f64::from(self.max_memory_pressure)).then(|| {
             format!(
                 "its memory is short: something waited for it in {pressure:.0} % of the last ten \
@@ -90,9 +55,9 @@ impl Admission {
     }
 }
 
-fn free(path: &Path) -> Option<u64> {
-    let found = rustix::fs::statvfs(path).ok()?;
-    Some(found.f_bavail.saturating_mul(found.f_frsize))
+/// The pressure on this machine's memory.
+pub fn memory_pressure() -> Option<f64> {
+    pressure_in(&std::fs::read_to_string("/proc/pressure/memory").ok()?)
 }
 
 /// Reads `some avg10=1.23 avg60=…`.
@@ -103,16 +68,23 @@ fn pressure_in(text: &str) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::{Path, PathBuf};
+
     use super::*;
+    use crate::disk;
 
     const GIB: u64 = 1 << 30;
 
     fn admission(free: fn(&Path) -> Option<u64>, pressure: fn() -> Option<f64>) -> Admission {
         Admission {
-            places: vec!["/engine".into(), "/agent".into()],
-            min_free_bytes: 2 * GIB,
+            space: Space {
+                places: vec!["/engine".into(), "/agent".into()],
+                least: 2 * GIB,
+                setting: "agent.min_free_bytes",
+                free,
+            },
             max_memory_pressure: 25,
-            readings: Readings { free, pressure },
+            pressure,
         }
     }
 
@@ -172,9 +144,7 @@ mod tests {
         let mut next = helper.stdin.take().unwrap();
         let seen = PathBuf::from(format!("/proc/{}/root{}", helper.id(), folder.path().display()));
         let machine = Admission {
-            places: vec![seen],
-            min_free_bytes: 4 << 20,
-            readings: Readings { free, pressure: || None },
+            space: Space { places: vec![seen], least: 4 << 20, setting: "x", free: disk::free },
             ..Admission::always()
         };
         for (word, is_refused) in [("ready", false), ("full", true), ("empty", false)] {
@@ -198,7 +168,7 @@ mod tests {
             assert_eq!(pressure_in(odd), None, "{odd}");
         }
         let folder = tempfile::tempdir().unwrap();
-        assert!(free(folder.path()).is_some_and(|bytes| bytes > 0));
-        assert_eq!(free(Path::new("/nowhere/at/all")), None);
+        assert!(disk::free(folder.path()).is_some_and(|bytes| bytes > 0));
+        assert_eq!(disk::free(Path::new("/nowhere/at/all")), None);
     }
 }

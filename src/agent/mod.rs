@@ -29,7 +29,7 @@ mod status;
 mod uploads;
 mod verdict;
 
-pub use admission::{Admission, Readings};
+pub use admission::{Admission, memory_pressure};
 pub use ccache::CompilerCache;
 pub use deps::{Deps, Machine, random_nonce};
 pub use ports::{

@@ -45,6 +45,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
         description = "Sending the same request with the same key again gives the same build.")),
     responses(
         (status = 201, body = Build),
+        (status = 507, body = ErrorEnvelope, description = "the server's disk is nearly full"),
         (status = "4XX", body = ErrorEnvelope, description = "unknown ref or toolchain, unreachable host, limits above policy …"),
     ))]
 async fn submit(
@@ -60,6 +61,7 @@ async fn submit(
     {
         return created(&state, id).await;
     }
+    ApiError::unless_space(&state.queue.settings().space)?;
     state.queue.check_queue(&request).await?;
     let (source, commit, resolved_ref) = match &request.source {
         SourceSubmission::Git(git) => resolve(&state, git).await?,

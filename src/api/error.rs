@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::{
     artifact::ArtifactError,
     auth::AuthError,
+    disk::Space,
     logs::LogError,
     model::{Timestamp, TransitionError},
     protocol::{ErrorBody, ErrorEnvelope},
@@ -125,6 +126,20 @@ impl ApiError {
         let error = Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "range", message)
             .with(json!({"length": length}));
         Self { range: Some(format!("bytes */{length}")), ..error }
+    }
+
+    /// There is too little space for more.
+    pub(super) fn disk_full(shortage: &str) -> Self {
+        tracing::warn!("no work is taken: {shortage}");
+        // Where its folders are is the operator's to know.
+        let message = "the server's disk is nearly full, so that it takes no builds and uploads: its \
+             administrator can make room (kiln retention, kiln delete, kiln usage)";
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, "disk_full", message)
+    }
+
+    /// Refuses what needs space where there is too little.
+    pub(super) fn unless_space(space: &Space) -> Result<(), Self> {
+        space.shortage().map_or(Ok(()), |shortage| Err(Self::disk_full(&shortage)))
     }
 
     /// Our fault: logged here, once.

@@ -85,5 +85,9 @@ async fn ready(State(state): State<AppState>) -> (StatusCode, &'static str) {
     if state.stop.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "it is stopping\n");
     }
+    // What there is can still be read, and jobs that run go on.
+    if state.queue.settings().space.shortage().is_some() {
+        return (StatusCode::OK, "ok, but its disk is nearly full: it takes no builds\n");
+    }
     (StatusCode::OK, "ok\n")
 }

@@ -105,6 +105,17 @@ async fn stand(state: &AppState, out: &mut String) -> Result<(), ApiError> {
         .collect();
     let help = "Containers and volumes that crashed attempts left, removed, by agent";
     family("kiln_agent_residue_swept_total", help, &rows);
+    let space = &state.queue.settings().space;
+    let rows: Vec<_> = space
+        .places
+        .iter()
+        .filter_map(|place| {
+            let mib = u32::try_from((space.free)(place)? >> 20).ok()?;
+            let label = format!("place=\"{}\"", escaped(&place.to_string_lossy()));
+            Some((label, f64::from(mib) * 1_048_576.0))
+        })
+        .collect();
+    family("kiln_disk_free_bytes", "What is free where this server writes", &rows);
     let version = format!("version=\"{}\"", env!("CARGO_PKG_VERSION"));
     family("kiln_build_info", "Always 1; the label says which release this is", &[(version, 1.0)]);
     if let Some(bytes) = resident() {

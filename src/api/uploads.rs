@@ -36,6 +36,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     request_body(content((Vec<u8> = "application/gzip"), (Vec<u8> = "application/x-tar"))),
     responses(
         (status = 201, body = Upload),
+        (status = 507, body = ErrorEnvelope, description = "the server's disk is nearly full"),
         (status = "4XX", body = ErrorEnvelope, description = "no tar, names that lead out, hard links, devices, too large …"),
     ))]
 async fn take(
@@ -45,6 +46,7 @@ async fn take(
     request: Request,
 ) -> Result<impl IntoResponse, ApiError> {
     check_kind(&headers)?;
+    ApiError::unless_space(&state.queue.settings().space)?;
     let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     let most = state.uploads.bounds().body_bytes;
     if length.and_then(|length| length.parse().ok()).is_some_and(|length: u64| length > most) {

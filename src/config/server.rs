@@ -53,6 +53,10 @@ pub struct ServerSettings {
     /// installation; if not given, `secret-key` in the data directory, which is made. Who loses it
     /// loses the secrets.
     pub secret_key_file: Option<PathBuf>,
+    /// The least that has to be free on the disks of the data directory and of the artifact repository, if it
+    /// is a folder, in bytes: below it no builds and uploads are taken and no jobs given out. 2 GiB are many logs
+    /// and artifacts of jobs that run.
+    pub min_free_bytes: u64,
     /// How long an agent keeps a job without being heard of, in seconds: three missed renewals. Less
     /// finds a dead machine sooner, and takes jobs from a slow network.
     pub lease_seconds: u32,
@@ -107,6 +111,7 @@ impl Default for ServerSettings {
             audit_days: at_least_one(365),
             enrollment_token_file: None,
             secret_key_file: None,
+            min_free_bytes: 2 << 30,
             lease_seconds: 30,
             aging_seconds: at_least_one(60),
             log: "info".to_owned(),

@@ -14,12 +14,13 @@ use tokio_util::sync::CancellationToken;
 use super::setup::{self, Setup};
 use crate::{
     agent::{
-        self as agents, Admission, CompilerCache, Deps, Machine, Readings, UploadCache,
+        self as agents, Admission, CompilerCache, Deps, Machine, UploadCache, memory_pressure,
         random_nonce,
     },
     auth::kept_secret,
     cli::AgentArgs,
     config::{SandboxSettings, SeccompProfile},
+    disk::{self, Space},
     images::{Images, PackageImageBounds},
     model::{Clock, SystemClock},
     sandbox::{DockerSandbox, Engine, Identity},
@@ -131,10 +132,14 @@ async fn deps(
             source_bytes: settings.source.source_bytes,
         },
         admission: Admission {
-            places: places(&settings.sandbox, &facts.root, &directory),
-            min_free_bytes: settings.agent.min_free_bytes,
+            space: Space {
+                places: places(&settings.sandbox, &facts.root, &directory),
+                least: settings.agent.min_free_bytes,
+                setting: "agent.min_free_bytes",
+                free: disk::free,
+            },
             max_memory_pressure: settings.agent.max_memory_pressure,
-            readings: Readings::of_machine(),
+            pressure: memory_pressure,
         },
         sandbox: Arc::new(sandbox.clone()),
         sources: Arc::new(Sources::new(settings.source.clone(), data)?),

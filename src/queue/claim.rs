@@ -79,7 +79,8 @@ impl Queue {
         let row = self.store.agent(agent).await?;
         let row = row.ok_or_else(|| QueueError::not_found("agent", agent))?;
         check_process(&row, request)?;
-        if row.hold.is_some() || request.status.paused.is_some() {
+        let is_full = self.settings.space.shortage().is_some();
+        if row.hold.is_some() || request.status.paused.is_some() || is_full {
             return Ok(None);
         }
         let labels = row.labels();

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use crate::{
     config::AllowedPackages,
+    disk::Space,
     model::{Limits, ToolchainName, nearest},
 };
 
@@ -36,6 +37,8 @@ pub struct QueueSettings {
     pub online: Duration,
     /// The head start of each step of priority: see `turns`.
     pub aging: Duration,
+    /// The space without which nothing is taken.
+    pub space: Space,
     /// The toolchains that can be asked for.
     pub toolchains: BTreeSet<ToolchainName>,
     /// What is built with when nobody says.
@@ -58,6 +61,7 @@ impl QueueSettings {
     ) -> Self {
         Self {
             lease: LEASE,
+            space: Space::unlimited(),
             queue_time: QUEUE_TIME,
             longest_wait: LONGEST_WAIT,
             online: ONLINE,

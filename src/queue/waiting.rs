@@ -24,6 +24,8 @@ pub(super) struct Waiting {
     queues: Vec<QueueRow>,
     load: Load,
     projects: Vec<ProjectRow>,
+    /// Why this server gives out none.
+    shortage: Option<String>,
     /// How many jobs of its lane are before the one that is asked for; nothing in lists.
     pub(super) before: u64,
 }
@@ -42,6 +44,7 @@ impl Queue {
             queues: Vec::new(),
             load: Load::default(),
             projects: Vec::new(),
+            shortage: self.settings.space.shortage(),
             before: 0,
         };
         let queued = || jobs.iter().filter(|row| row.state.name() == StateName::Queued);
@@ -69,6 +72,9 @@ impl Waiting {
             let seconds = not_before.since(now).as_secs() + 1;
             let before = newest.map(|attempt| attempt.message.as_str()).unwrap_or_default();
             return format!("tried again in {seconds} s, after: {before}");
+        }
+        if let Some(shortage) = &self.shortage {
+            return format!("the server gives out no jobs: {shortage}");
         }
         let queue = self.queues.iter().find(|queue| queue.name == row.job.queue);
         let owner = &row.job.owner;

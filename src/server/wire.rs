@@ -25,7 +25,8 @@ use crate::{
     archive::tree::TreeBounds,
     artifact::{ArtifactError, ArtifactStore},
     auth::{Auth, AuthError, EnrollmentError, admin_token, enrollment_token, secret_key},
-    config::{Anonymous, DatabaseError, Settings},
+    config::{Anonymous, DatabaseError, Settings, artifacts::ArtifactRoot},
+    disk::{self, Space},
     logs::Logs,
     meters,
     model::{Clock, LimitError, RetentionPolicy},
@@ -144,6 +145,7 @@ impl Server {
             Arc::clone(&clock),
             QueueSettings {
                 packages: settings.packages.allow.clone(),
+                space: space(settings, data),
                 lease: Duration::from_secs(u64::from(settings.server.lease_seconds.max(3))),
                 aging: Duration::from_secs(u64::from(settings.server.aging_seconds.get())),
                 ..QueueSettings::new(
@@ -289,6 +291,16 @@ impl Server {
         drop(lock);
         result
     }
+}
+
+/// Where this server needs space.
+fn space(settings: &Settings, data: &Path) -> Space {
+    let mut places = vec![data.to_owned()];
+    if let ArtifactRoot::Local(folder) = settings.artifacts.root(data) {
+        places.push(folder);
+    }
+    let least = settings.server.min_free_bytes;
+    Space { places, least, setting: "server.min_free_bytes", free: disk::free }
 }
 
 /// An upload may be as much as a source from git.

@@ -292,11 +292,11 @@ async fn an_agent_whose_disk_is_full_takes_nothing_and_says_why_until_there_is_s
 
     let mut farm = Farm::with(Setup { agents: 0, ..Setup::default() }, |_| hello()).await;
     farm.admission = kiln::agent::Admission {
-        places: vec!["/engine".into()],
-        min_free_bytes: 1 << 30,
-        readings: kiln::agent::Readings {
+        space: kiln::disk::Space {
+            places: vec!["/engine".into()],
+            least: 1 << 30,
+            setting: "agent.min_free_bytes",
             free: |_| Some(FREE.load(Ordering::Relaxed)),
-            pressure: || None,
         },
         ..kiln::agent::Admission::always()
     };

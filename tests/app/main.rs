@@ -44,6 +44,7 @@ mod restart;
 mod retention;
 mod retry;
 mod secrets;
+mod space;
 mod stop;
 mod strict;
 mod terminal;
