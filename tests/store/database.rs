@@ -138,6 +138,12 @@ pub(crate) async fn finish_with(
     claimed: &Claimed,
     (verdict, log_end): (Verdict, LogEnd),
 ) -> Result<(), QueueError> {
+    let report = FinishReport { log_end, ..report(claimed, verdict) };
+    finish_reported(queue, agent, claimed, report).await
+}
+
+/// What an agent says of an attempt that has nothing to say.
+pub(crate) fn report(claimed: &Claimed, verdict: Verdict) -> FinishReport {
     let is_planned = matches!(claimed.work, Work::Plan { .. }) && verdict == Verdict::Success;
     let plan = is_planned.then(|| {
         Box::new(PlanReport {
@@ -152,15 +158,24 @@ pub(crate) async fn finish_with(
             no_choice: None,
         })
     });
-    let report = FinishReport {
+    FinishReport {
         verdict,
         message: String::new(),
-        log_end,
+        log_end: LogEnd::default(),
         usage: UsageView::default(),
         diagnostics: None,
         artifacts: None,
         plan,
-    };
+    }
+}
+
+/// The same with a report of its own.
+pub(crate) async fn finish_reported(
+    queue: &Queue,
+    agent: AgentId,
+    claimed: &Claimed,
+    report: FinishReport,
+) -> Result<(), QueueError> {
     queue.finish(agent, claimed.job, claimed.attempt, report).await
 }
 

@@ -11,6 +11,7 @@ mod database;
 mod moves;
 mod queues;
 mod races;
+mod retention;
 mod schema;
 mod servers;
 mod statements;
