@@ -34,7 +34,7 @@ pub(crate) async fn measure(report: &mut Report) -> anyhow::Result<()> {
              'id', lpad(n::text, 26, '0'){more}))).* FROM {table} t, generate_series(1, {last}) n"
         ));
     }
-    let kiln = drained(&server).await?;
+    let kiln = drained(&server, (JOBS, CLAIMERS), "claimer").await?;
     server.stop().await?;
     let ratio = |took: Duration| took.as_secs_f64() / bare.as_secs_f64();
     report::row("PostgreSQL, kiln", &rate(kiln), Some(ratio(kiln)));
@@ -42,7 +42,7 @@ pub(crate) async fn measure(report: &mut Report) -> anyhow::Result<()> {
     for _ in 0..JOBS {
         server.submit().await?;
     }
-    let sqlite = drained(&server).await?;
+    let sqlite = drained(&server, (JOBS, CLAIMERS), "claimer").await?;
     server.stop().await?;
     report::row("SQLite, kiln", &rate(sqlite), Some(ratio(sqlite)));
     let seconds = [bare, kiln, sqlite].map(|took| took.as_secs_f64());
@@ -58,11 +58,15 @@ fn rate(took: Duration) -> String {
     format!("{:.0} claims/s", f64::from(JOBS) / took.as_secs_f64())
 }
 
-/// Every job claimed, once.
-async fn drained(server: &Bare) -> anyhow::Result<Duration> {
+/// That many jobs, which are all that wait, claimed once each by agents of that name.
+pub(crate) async fn drained(
+    server: &Bare,
+    (jobs, claimers): (u32, usize),
+    name: &str,
+) -> anyhow::Result<Duration> {
     let mut agents = Vec::new();
-    for number in 0..CLAIMERS {
-        agents.push(server.agent(&format!("claimer-{number}")).await?);
+    for number in 0..claimers {
+        agents.push(server.agent(&format!("{name}-{number}")).await?);
     }
     let began = Instant::now();
     let mut claimers = JoinSet::new();
@@ -83,7 +87,7 @@ async fn drained(server: &Bare) -> anyhow::Result<Duration> {
         all += claimed??;
     }
     let took = began.elapsed();
-    ensure!(all == JOBS, "{all} of {JOBS} jobs were claimed");
+    ensure!(all == jobs, "{all} of {jobs} jobs were claimed");
     Ok(took)
 }
 

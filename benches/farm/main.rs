@@ -24,6 +24,7 @@ mod queues;
 mod report;
 mod repository;
 mod requests;
+mod retention;
 mod samples;
 mod server;
 mod throughput;
@@ -36,7 +37,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{hand::Hand, report::Report, server::Kiln};
 
-const PARTS: [&str; 13] = [
+const PARTS: [&str; 14] = [
     "latency",
     "throughput",
     "upload",
@@ -50,11 +51,12 @@ const PARTS: [&str; 13] = [
     "queues",
     "gigabyte",
     "requests",
+    "retention",
 ];
 
 /// Parts that need no container engine.
-const WITHOUT_ENGINE: [&str; 7] =
-    ["planning", "followers", "million", "claims", "queues", "gigabyte", "requests"];
+const WITHOUT_ENGINE: [&str; 8] =
+    ["planning", "followers", "million", "claims", "queues", "gigabyte", "requests", "retention"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -106,6 +108,9 @@ async fn measure(report: &mut Report) -> anyhow::Result<()> {
     }
     if wants("million") {
         million::measure(report).await.context("a million jobs")?;
+    }
+    if wants("retention") {
+        retention::measure(report).await.context("retention")?;
     }
     if wanted.iter().all(|part| WITHOUT_ENGINE.contains(&part.as_str())) {
         return Ok(());

@@ -25,7 +25,7 @@ use crate::{
     report::{self, Report},
 };
 
-const JOBS: u32 = 1_000_000;
+pub(crate) const JOBS: u32 = 1_000_000;
 const JOBS_A_BUILD: u32 = 4;
 const REQUESTS: u32 = 400;
 
@@ -56,19 +56,8 @@ pub(crate) async fn measure(report: &mut Report) -> anyhow::Result<()> {
 }
 
 async fn of(name: &str, server: &Bare, mut rows: Rows<'_>) -> anyhow::Result<Value> {
-    let (agent, claimed) = server.running_job().await?;
-    let ended = FinishReport {
-        verdict: Verdict::Failed(Cause::Compile),
-        message: "it is copied".to_owned(),
-        log_end: LogEnd::default(),
-        usage: UsageView::default(),
-        diagnostics: None,
-        artifacts: None,
-        plan: None,
-    };
-    agent.attempt(claimed.job, claimed.attempt).finish(&ended).await?;
     let began = Instant::now();
-    rows.fill(&claimed.build.to_string(), &claimed.job.to_string()).await?;
+    rows.fill_finished(server).await?;
     let jobs = rows.count().await?;
     ensure!(jobs > JOBS.into(), "{jobs} jobs are there");
     report::note(&format!(
@@ -126,6 +115,22 @@ async fn ask(stream: &mut TcpStream, address: &str, path: &str) -> anyhow::Resul
 }
 
 impl Rows<'_> {
+    /// A million finished jobs, copies of one that a server has.
+    pub(crate) async fn fill_finished(&mut self, server: &Bare) -> anyhow::Result<()> {
+        let (agent, claimed) = server.running_job().await?;
+        let ended = FinishReport {
+            verdict: Verdict::Failed(Cause::Compile),
+            message: "it is copied".to_owned(),
+            log_end: LogEnd::default(),
+            usage: UsageView::default(),
+            diagnostics: None,
+            artifacts: None,
+            plan: None,
+        };
+        agent.attempt(claimed.job, claimed.attempt).finish(&ended).await?;
+        self.fill(&claimed.build.to_string(), &claimed.job.to_string()).await
+    }
+
     /// Copies the rows of a build and its job.
     async fn fill(&mut self, build: &str, job: &str) -> anyhow::Result<()> {
         let builds = JOBS / JOBS_A_BUILD;
@@ -239,7 +244,7 @@ impl Rows<'_> {
         })
     }
 
-    async fn run(&mut self, statement: String) -> anyhow::Result<()> {
+    pub(crate) async fn run(&mut self, statement: String) -> anyhow::Result<()> {
         match self {
             Self::Sqlite(connection) => {
                 sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut **connection).await?;
