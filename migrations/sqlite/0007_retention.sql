@@ -6,6 +6,8 @@ ALTER TABLE attempts ADD COLUMN log_expired_at BIGINT;
 -- The same of all attempts that a build had then, so that it is not looked at again.
 ALTER TABLE builds ADD COLUMN artifacts_expired_at BIGINT;
 ALTER TABLE builds ADD COLUMN logs_expired_at BIGINT;
+-- When it gave up its uploaded tree.
+ALTER TABLE builds ADD COLUMN upload_expired_at BIGINT;
 -- Why it is kept whatever the rules say (JSON); empty if it is not.
 ALTER TABLE builds ADD COLUMN pinned TEXT;
 -- What differs from the server's rules (JSON).

@@ -90,6 +90,7 @@ fn view(own: RetentionRules, defaults: RetentionPolicy) -> ProjectRetention {
         build_days: Some(policy.build_days),
         artifact_days: Some(policy.artifact_days),
         log_days: Some(policy.log_days),
+        upload_days: Some(policy.upload_days),
         builds_per_branch: Some(policy.builds_per_branch),
         keep_last_success: Some(policy.keep_last_success),
         keep_tags: Some(policy.keep_tags),

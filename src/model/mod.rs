@@ -39,7 +39,7 @@ pub use outcome::{Cause, Outcome};
 pub use package::{PackageName, PackageNameError};
 pub use principal::{Account, Permission, Principal, Role, Scope};
 pub use recipe::{ArtifactRules, ArtifactWhen, Environment, Recipe, RecipeError, Step, StepKind};
-pub use retention::{BuildFacts, Fate, RetentionPolicy, RetentionRules};
+pub use retention::{BuildFacts, Fate, Parts, RetentionPolicy, RetentionRules};
 pub use revision::{Revision, RevisionError, TreeDigest, TreeDigestError};
 pub use secret::{
     MAX_SECRET_BYTES, RefPattern, RefPatternError, SHORTEST_MASKED, SecretForm, SecretName,

@@ -16,6 +16,8 @@ pub struct RetentionPolicy {
     pub artifact_days: u32,
     /// After how many days its logs go.
     pub log_days: u32,
+    /// After how many days the tree goes that was uploaded for it, unless another build needs it.
+    pub upload_days: u32,
     /// How many builds of one branch are kept, the newest.
     pub builds_per_branch: u32,
     /// Whether the newest success of each branch is kept whole.
@@ -30,6 +32,7 @@ impl Default for RetentionPolicy {
             build_days: 365,
             artifact_days: 90,
             log_days: 180,
+            upload_days: 90,
             builds_per_branch: 0,
             keep_last_success: true,
             keep_tags: true,
@@ -50,6 +53,9 @@ pub struct RetentionRules {
     /// After how many days its logs go; 0: with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_days: Option<u32>,
+    /// After how many days the tree goes that was uploaded for it; 0: with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upload_days: Option<u32>,
     /// How many builds of one branch are kept, the newest; 0: any number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub builds_per_branch: Option<u32>,
@@ -68,6 +74,7 @@ impl RetentionRules {
             build_days: self.build_days.unwrap_or(below.build_days),
             artifact_days: self.artifact_days.unwrap_or(below.artifact_days),
             log_days: self.log_days.unwrap_or(below.log_days),
+            upload_days: self.upload_days.unwrap_or(below.upload_days),
             builds_per_branch: self.builds_per_branch.unwrap_or(below.builds_per_branch),
             keep_last_success: self.keep_last_success.unwrap_or(below.keep_last_success),
             keep_tags: self.keep_tags.unwrap_or(below.keep_tags),
@@ -93,6 +100,34 @@ pub struct BuildFacts {
     pub artifacts_gone: bool,
     /// Whether its logs have gone.
     pub logs_gone: bool,
+    /// Whether it has no uploaded tree, or none any more.
+    pub upload_gone: bool,
+}
+
+/// Parts of a build that can go while it stays.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Parts {
+    /// Its artifacts.
+    pub artifacts: bool,
+    /// Its logs.
+    pub logs: bool,
+    /// The tree that was uploaded for it.
+    pub upload: bool,
+}
+
+impl Parts {
+    /// The artifacts alone.
+    pub const ARTIFACTS: Self = Self { artifacts: true, logs: false, upload: false };
+
+    /// Those that are meant, each with its name and its rule.
+    pub fn named(self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let all = [
+            (self.artifacts, "artifacts", "artifact_days"),
+            (self.logs, "logs", "log_days"),
+            (self.upload, "upload", "upload_days"),
+        ];
+        all.into_iter().filter(|(is, ..)| *is).map(|(_, what, rule)| (what, rule))
+    }
 }
 
 /// What becomes of a build.
@@ -101,12 +136,7 @@ pub enum Fate {
     /// It stays as it is.
     Stays,
     /// It stays, without these.
-    Shrinks {
-        /// Whether its artifacts go.
-        artifacts: bool,
-        /// Whether its logs go.
-        logs: bool,
-    },
+    Shrinks(Parts),
     /// It goes with everything, by this rule.
     Goes(&'static str),
 }
@@ -128,9 +158,12 @@ impl RetentionPolicy {
         if self.builds_per_branch > 0 && facts.is_beyond_count {
             return Fate::Goes("builds_per_branch");
         }
-        let artifacts = !facts.artifacts_gone && is_over(self.artifact_days);
-        let logs = !facts.logs_gone && is_over(self.log_days);
-        if artifacts || logs { Fate::Shrinks { artifacts, logs } } else { Fate::Stays }
+        let parts = Parts {
+            artifacts: !facts.artifacts_gone && is_over(self.artifact_days),
+            logs: !facts.logs_gone && is_over(self.log_days),
+            upload: !facts.upload_gone && is_over(self.upload_days),
+        };
+        if parts == Parts::default() { Fate::Stays } else { Fate::Shrinks(parts) }
     }
 }
 
@@ -149,6 +182,7 @@ mod tests {
             is_beyond_count: false,
             artifacts_gone: false,
             logs_gone: false,
+            upload_gone: true,
         }
     }
 
@@ -162,7 +196,7 @@ mod tests {
         };
         let fate =
             |days: i64, facts: BuildFacts| policy.fate(&facts, Timestamp::from_millis(days * DAY));
-        let both = |artifacts, logs| Fate::Shrinks { artifacts, logs };
+        let both = |artifacts, logs| Fate::Shrinks(Parts { artifacts, logs, upload: false });
         for (days, expected) in [
             (0, Fate::Stays),
             (2, Fate::Stays),

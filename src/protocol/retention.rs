@@ -32,6 +32,9 @@ pub struct RetentionReport {
     pub artifacts: u64,
     /// Builds that stay without their logs.
     pub logs: u64,
+    /// Builds that stay without the tree that was uploaded for them; the tree goes when no build needs it.
+    #[serde(default)]
+    pub uploads: u64,
     /// Bytes of objects that go.
     pub bytes: u64,
     /// The first of them, up to a hundred.
@@ -43,7 +46,7 @@ pub struct RetentionReport {
 pub struct RetentionEntry {
     /// The build.
     pub build: BuildId,
-    /// What goes: `build`, `artifacts`, `logs` or `artifacts and logs`.
+    /// What goes: `build`, or one or more of `artifacts`, `logs` and `upload`.
     pub what: String,
     /// The rule.
     pub rule: String,

@@ -76,6 +76,13 @@ impl Queue {
         if row.retried {
             return Err(QueueError::Conflict(format!("job {id} was retried already")));
         }
+        let build = self.store.build_in(&mut change.tx, row.job.build).await?;
+        if let Some(at) = build.and_then(|build| build.upload_expired_at) {
+            return Err(QueueError::Conflict(format!(
+                "the tree that was uploaded for this build was given up at {at} by the retention rules: \
+                 send it again with kiln build"
+            )));
+        }
         if row.job.kind == JobKind::Plan && !failed(&row.state) {
             return Err(QueueError::Conflict("the plan succeeded: retry its jobs".to_owned()));
         }

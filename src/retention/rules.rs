@@ -48,6 +48,7 @@ impl<'a> Judge<'a> {
             is_beyond_count: false,
             artifacts_gone: build.artifacts_gone,
             logs_gone: build.logs_gone,
+            upload_gone: build.upload_gone,
         };
         // Most builds are young: nothing is asked about them.
         let beyond = BuildFacts { is_beyond_count: true, ..facts };

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::{RetentionError, rules::Judge};
 use crate::{
     artifact::{ArtifactStore, AttemptKey, ObjectName},
-    model::{BuildId, Clock, Fate, RetentionPolicy, Timestamp},
+    model::{BuildId, Clock, Fate, Parts, RetentionPolicy, Timestamp},
     protocol::{BuildState, RetentionEntry, RetentionReport},
     store::{FinishedBuild, KeptObjects, Store, StoreError},
 };
@@ -61,6 +61,7 @@ impl Retention {
                     builds = report.builds,
                     artifacts = report.artifacts,
                     logs = report.logs,
+                    uploads = report.uploads,
                     bytes = report.bytes,
                     "removed what has its time over"
                 ),
@@ -110,14 +111,11 @@ impl Retention {
     ) -> Result<(), RetentionError> {
         let (what, rule, parts) = match fate {
             Fate::Stays => return Ok(()),
-            Fate::Goes(rule) => ("build", rule, None),
-            Fate::Shrinks { artifacts: true, logs: true } => {
-                ("artifacts and logs", "artifact_days and log_days", Some((true, true)))
+            Fate::Goes(rule) => ("build".to_owned(), rule.to_owned(), None),
+            Fate::Shrinks(parts) => {
+                let (what, rules): (Vec<_>, Vec<_>) = parts.named().unzip();
+                (what.join(" and "), rules.join(" and "), Some(parts))
             }
-            Fate::Shrinks { artifacts: true, .. } => {
-                ("artifacts", "artifact_days", Some((true, false)))
-            }
-            Fate::Shrinks { .. } => ("logs", "log_days", Some((false, true))),
         };
         let objects = self.store.objects_of_build(build.id).await?;
         if does && !self.drop_rows(build.id, parts, now).await? {
@@ -132,13 +130,13 @@ impl Retention {
         report.bytes += bytes;
         match parts {
             None => report.builds += 1,
-            Some((artifacts, logs)) => {
-                report.artifacts += u64::from(artifacts);
-                report.logs += u64::from(logs);
+            Some(parts) => {
+                report.artifacts += u64::from(parts.artifacts);
+                report.logs += u64::from(parts.logs);
+                report.uploads += u64::from(parts.upload);
             }
         }
         if report.first.len() < TOLD {
-            let (what, rule) = (what.to_owned(), rule.to_owned());
             report.first.push(RetentionEntry { build: build.id, what, rule, bytes });
         }
         Ok(())
@@ -151,14 +149,10 @@ impl Retention {
 
     /// Removes the artifacts of a build, by hand.
     pub async fn remove_artifacts(&self, id: BuildId) -> Result<(), RetentionError> {
-        self.by_hand(id, Some((true, false))).await
+        self.by_hand(id, Some(Parts::ARTIFACTS)).await
     }
 
-    async fn by_hand(
-        &self,
-        id: BuildId,
-        parts: Option<(bool, bool)>,
-    ) -> Result<(), RetentionError> {
+    async fn by_hand(&self, id: BuildId, parts: Option<Parts>) -> Result<(), RetentionError> {
         let now = self.now().await?;
         let objects = self.store.objects_of_build(id).await?;
         if !self.drop_rows(id, parts, now).await? {
@@ -175,7 +169,7 @@ impl Retention {
     async fn drop_rows(
         &self,
         id: BuildId,
-        parts: Option<(bool, bool)>,
+        parts: Option<Parts>,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let mut tx = self.store.begin().await?;
@@ -189,20 +183,20 @@ impl Retention {
 
     /// Removes objects whose rows are gone; answers their bytes. One that cannot be removed now is one
     /// that nobody knows, and goes with those.
-    async fn drop_objects(&self, objects: &[KeptObjects], parts: Option<(bool, bool)>) -> u64 {
+    async fn drop_objects(&self, objects: &[KeptObjects], parts: Option<Parts>) -> u64 {
         let mut freed = 0;
         for one in objects {
             let toolchain = one.toolchain.clone();
             let toolchain = toolchain.unwrap_or_else(|| "plan".parse().expect("it is a name"));
             let key = AttemptKey::new(one.commit.clone(), &toolchain, one.job, one.attempt);
-            let names: &[ObjectName] = match parts {
-                None => &ObjectName::ALL,
-                Some((true, true)) => &[ObjectName::Archive, ObjectName::Manifest, ObjectName::Log],
-                Some((true, false)) => &[ObjectName::Archive, ObjectName::Manifest],
-                Some((false, _)) => &[ObjectName::Log],
+            let goes = |name: &ObjectName| match (parts, name) {
+                (None, _) => true,
+                (Some(parts), ObjectName::Archive | ObjectName::Manifest) => parts.artifacts,
+                (Some(parts), ObjectName::Log) => parts.logs,
+                (Some(_), ObjectName::Diagnostics) => false,
             };
-            for name in names {
-                if let Err(error) = self.artifacts.delete(&key.object(*name)).await {
+            for name in ObjectName::ALL.into_iter().filter(goes) {
+                if let Err(error) = self.artifacts.delete(&key.object(name)).await {
                     tracing::warn!(%error, job.id = %one.job, "an object stays for now");
                 }
             }
@@ -217,8 +211,9 @@ impl Retention {
 }
 
 /// Bytes of the parts that go.
-fn bytes(objects: &KeptObjects, parts: Option<(bool, bool)>) -> u64 {
-    let (artifacts, logs) = parts.unwrap_or((true, true));
+fn bytes(objects: &KeptObjects, parts: Option<Parts>) -> u64 {
+    let all = Parts { artifacts: true, logs: true, upload: true };
+    let Parts { artifacts, logs, .. } = parts.unwrap_or(all);
     let of = |is: bool, bytes: Option<u64>| if is { bytes.unwrap_or(0) } else { 0 };
     of(artifacts, objects.archive_bytes) + of(logs, objects.log_bytes)
 }

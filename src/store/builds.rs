@@ -87,6 +87,8 @@ pub struct BuildRow {
     pub finished_at: Option<Timestamp>,
     /// Why it is kept whatever the rules say.
     pub pinned: Option<Pin>,
+    /// When it gave up its uploaded tree.
+    pub upload_expired_at: Option<Timestamp>,
 }
 
 #[derive(FromRow)]
@@ -111,6 +113,7 @@ struct Flat {
     pinned: Option<String>,
     resolved_ref: Option<String>,
     distrust: Option<String>,
+    upload_expired_at: Option<i64>,
 }
 
 impl TryFrom<Flat> for BuildRow {
@@ -147,6 +150,7 @@ impl TryFrom<Flat> for BuildRow {
                 "manual" => Trigger::Manual,
                 _ => return Err(bad("unknown trigger")),
             },
+            upload_expired_at: flat.upload_expired_at.map(Timestamp::from_millis),
             source,
             resolved_ref: flat.resolved_ref,
             distrust: flat.distrust,

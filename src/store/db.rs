@@ -13,6 +13,8 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
+use tracing::Instrument as _;
+
 use super::{StoreError, error::OpenError, sql::sql};
 use crate::{config::Database, model::Timestamp};
 
@@ -89,7 +91,7 @@ impl Store {
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         Ok(match &self.pools {
             Pools::Sqlite { writer, .. } => Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
-            Pools::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+            Pools::Postgres(pool) => begun(pool, None).await?,
         })
     }
 
@@ -98,8 +100,7 @@ impl Store {
         Ok(match &self.pools {
             Pools::Sqlite { reader, .. } => Tx::Sqlite(reader.begin().await?),
             Pools::Postgres(pool) => {
-                let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-                Tx::Postgres(pool.begin_with(begin).await?)
+                begun(pool, Some("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")).await?
             }
         })
     }
@@ -137,6 +138,22 @@ impl Store {
             Pools::Postgres(pool) => pool.close().await,
         }
     }
+}
+
+/// Begins a transaction of PostgreSQL in a task of its own: the caller may be dropped at any moment,
+/// and a connection whose `BEGIN` was sent and not yet answered would go back to the pool with a transaction that
+/// nobody knows of. As a task it comes to its end, and the transaction is undone when nobody takes it.
+async fn begun(pool: &PgPool, statement: Option<&'static str>) -> Result<Tx, StoreError> {
+    let pool = pool.clone();
+    let begin = async move {
+        match statement {
+            None => pool.begin().await,
+            Some(statement) => pool.begin_with(statement).await,
+        }
+    };
+    let begun = tokio::spawn(begin.in_current_span()).await;
+    let begun = begun.map_err(|error| sqlx::Error::Protocol(error.to_string()))?;
+    Ok(Tx::Postgres(begun?))
 }
 
 /// Only ever asked of PostgreSQL.

@@ -11,7 +11,8 @@ use super::{
 };
 use crate::{
     model::{
-        BuildId, JobId, Outcome, ProjectId, RetentionRules, Revision, Timestamp, ToolchainName,
+        BuildId, JobId, Outcome, Parts, ProjectId, RetentionRules, Revision, Timestamp,
+        ToolchainName,
     },
     protocol::Pin,
 };
@@ -35,6 +36,8 @@ pub struct FinishedBuild {
     pub artifacts_gone: bool,
     /// Whether its logs have gone.
     pub logs_gone: bool,
+    /// Whether it has no uploaded tree, or none any more.
+    pub upload_gone: bool,
 }
 
 /// The objects of an attempt that are there.
@@ -80,6 +83,8 @@ struct Flat {
     pinned: Option<String>,
     artifacts_expired_at: Option<i64>,
     logs_expired_at: Option<i64>,
+    upload_expired_at: Option<i64>,
+    commit_id: String,
 }
 
 impl TryFrom<Flat> for FinishedBuild {
@@ -100,6 +105,7 @@ impl TryFrom<Flat> for FinishedBuild {
             is_pinned: flat.pinned.is_some(),
             artifacts_gone: flat.artifacts_expired_at.is_some(),
             logs_gone: flat.logs_expired_at.is_some(),
+            upload_gone: flat.upload_expired_at.is_some() || !flat.commit_id.starts_with("tree-"),
         })
     }
 }
@@ -114,7 +120,7 @@ impl Store {
         let after = after.map(|id| id.to_string()).unwrap_or_default();
         let rows =
             sql("SELECT id, project_id, source_url, resolved_ref, finished_at, outcome, pinned, \
-             artifacts_expired_at, logs_expired_at FROM builds \
+             artifacts_expired_at, logs_expired_at, upload_expired_at, commit_id FROM builds \
              WHERE state = 'finished' AND id > $1 ORDER BY id LIMIT $2")
             .bind(after)
             .bind(limit)
@@ -200,12 +206,12 @@ impl Store {
         Ok(true)
     }
 
-    /// Notes that artifacts or sealed logs of a finished build go; whether there is such a build.
+    /// Notes that artifacts, sealed logs or the uploaded tree of a finished build go; whether there is such a build.
     pub async fn expire_objects(
         &self,
         tx: &mut Tx,
         id: BuildId,
-        (artifacts, logs): (bool, bool),
+        parts: Parts,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let found = sql("SELECT id FROM builds WHERE id = $1 AND state = 'finished' \
@@ -213,7 +219,7 @@ impl Store {
         if found.bind(id.to_string()).fetch_value::<String>(&mut *tx).await?.is_none() {
             return Ok(false);
         }
-        if artifacts {
+        if parts.artifacts {
             for statement in [
                 sql("UPDATE attempts SET artifacts_expired_at = $2 WHERE artifacts IS NOT NULL \
                      AND artifacts_expired_at IS NULL \
@@ -223,7 +229,14 @@ impl Store {
                 statement.bind(id.to_string()).bind(now.as_millis()).execute(&mut *tx).await?;
             }
         }
-        if logs {
+        if parts.upload {
+            sql("UPDATE builds SET upload_expired_at = $2 WHERE id = $1")
+                .bind(id.to_string())
+                .bind(now.as_millis())
+                .execute(&mut *tx)
+                .await?;
+        }
+        if parts.logs {
             for statement in [
                 sql("UPDATE attempts SET log_expired_at = $2 WHERE log_sealed \
                      AND log_expired_at IS NULL \

@@ -144,7 +144,8 @@ impl Store {
         now: Timestamp,
     ) -> Result<Vec<(TreeDigest, String)>, StoreError> {
         let forgotten = sql("DELETE FROM uploads WHERE expires_at < $1 AND NOT EXISTS \
-             (SELECT 1 FROM builds WHERE builds.commit_id = 'tree-' || uploads.digest) \
+             (SELECT 1 FROM builds WHERE builds.commit_id = 'tree-' || uploads.digest \
+             AND builds.upload_expired_at IS NULL) \
              RETURNING digest, object_id")
         .bind(now.as_millis())
         .fetch_all::<(String, String)>(&mut *tx)

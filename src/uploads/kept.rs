@@ -244,8 +244,8 @@ mod tests {
             tree::{TarForm, TreeEntry, TreeKind},
         },
         config::Database,
-        model::{BuildId, ManualClock, QueueName, Recipe, Timestamp},
-        protocol::{BuildSource, Trigger, UploadSource},
+        model::{BuildId, ManualClock, Outcome, Parts, QueueName, Recipe, Timestamp},
+        protocol::{BuildSource, BuildState, Trigger, UploadSource},
         store::NewBuild,
     };
 
@@ -295,7 +295,7 @@ mod tests {
             digests.map(|one| std::fs::read_dir(one.unwrap().path()).unwrap().count()).sum()
         }
 
-        async fn build(&self, digest: &TreeDigest) {
+        async fn build(&self, digest: &TreeDigest) -> BuildId {
             let now = self.clock.now();
             let build = NewBuild {
                 distrust: None,
@@ -315,6 +315,7 @@ mod tests {
             let mut tx = self.store.begin().await.unwrap();
             self.store.insert_build(&mut tx, &build).await.unwrap();
             tx.commit().await.unwrap();
+            build.id
         }
     }
 
@@ -326,7 +327,7 @@ mod tests {
         let renewed = uploads.take(&LOCAL, tar("int b;")).await.unwrap();
         let forgotten = uploads.take(&LOCAL, tar("int c;")).await.unwrap();
         assert_eq!((world.objects(), uploads.sweep().await.unwrap()), (3, 0));
-        world.build(&built.digest).await;
+        let id = world.build(&built.digest).await;
         world.clock.advance(Duration::from_mins(1));
         assert!(uploads.renew(&LOCAL, &renewed.digest).await.unwrap().is_some());
         world.clock.advance(Duration::from_mins(1));
@@ -340,6 +341,20 @@ mod tests {
         // What comes again is stored again.
         uploads.take(&LOCAL, tar("int c;")).await.unwrap();
         assert_eq!(world.objects(), 3);
+        // A build that gave its tree up does not keep it.
+        let mut tx = world.store.begin().await.unwrap();
+        let build = world.store.finished_builds(None, 9).await.unwrap();
+        assert!(build.is_empty(), "it has not ended");
+        let state = BuildState::Finished;
+        let (now, done) = (world.clock.now(), Some(Outcome::Success));
+        world.store.set_build_state(&mut tx, id, state, done, Some(now)).await.unwrap();
+        let parts = Parts { upload: true, ..Parts::default() };
+        assert!(world.store.expire_objects(&mut tx, id, parts, now).await.unwrap());
+        tx.commit().await.unwrap();
+        let build = &world.store.finished_builds(None, 9).await.unwrap()[0];
+        assert!(build.upload_gone && !build.logs_gone);
+        uploads.sweep().await.unwrap();
+        assert!(uploads.find(&LOCAL, &built.digest).await.unwrap().is_none());
     }
 
     #[tokio::test]

@@ -12,6 +12,7 @@ use crate::{
     farm::{Farm, Setup, project},
     program::{kiln, run},
     script::hello,
+    uploads,
     wire::Ask,
 };
 
@@ -223,5 +224,31 @@ async fn removing_by_hand_is_for_what_has_ended_and_retries_have_artifacts_again
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let ran = run(words(&["delete", "ID"])).await;
     assert!(ran.code == Some(2) && ran.err.contains("there is no build"), "{ran:?}");
+    farm.end().await;
+}
+
+#[tokio::test]
+async fn uploaded_trees_go_with_their_time_and_what_needs_them_says_so() {
+    let mut setup = Setup { agents: 1, manual: true, ..Setup::default() };
+    setup.settings.retention = RetentionRules { upload_days: Some(7), ..RetentionRules::default() };
+    let farm = Farm::with(setup, |_| hello()).await;
+    let tar = uploads::tar(&[("Makefile", b"all:\n\ttrue\n"), ("main.c", b"int main;\n")]);
+    let upload = uploads::upload(&farm, tar).await;
+    let request = json!({"source": {"upload": {"digest": upload.digest}}});
+    let build = farm.rest.submit(&serde_json::from_value(request).unwrap(), "one").await.unwrap();
+    let build = farm.finished(build.id).await;
+    assert_eq!(build.outcome, Some(Outcome::Success), "{build:?}");
+    farm.time.advance(DAY * 6);
+    assert_eq!(farm.rest.apply_retention().await.unwrap().uploads, 0);
+    farm.time.advance(DAY);
+    let done = farm.rest.apply_retention().await.unwrap();
+    assert_eq!((done.uploads, done.builds, &*done.first[0].what), (1, 0, "upload"));
+    let toolchains = vec!["gcc:14".parse().unwrap()];
+    let retried = farm.rest.retry_build(build.id, &Retry { toolchains }).await;
+    let kiln::client::ClientError::Refused { status: 409, body } = retried.unwrap_err() else {
+        panic!("it is refused")
+    };
+    assert!(body.message.contains("send it again with kiln build"), "{}", body.message);
+    assert_eq!(farm.rest.apply_retention().await.unwrap().uploads, 0, "once is enough");
     farm.end().await;
 }

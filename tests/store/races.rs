@@ -82,3 +82,23 @@ async fn servers_do_not_get_in_each_others_way() {
     let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = 'postgres'";
     assert_eq!(place.postgres.as_ref().unwrap().psql(deadlocks), "0");
 }
+
+/// Whoever asks may go away at any moment, such as an agent in the middle of a claim: what is left of a
+/// transaction that had just begun must not be what the next one finds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_nobody_waits_for_is_no_part_of_the_next() {
+    let place = Place::postgres().await;
+    let store = &place.store;
+    let began = std::time::Instant::now();
+    store.snapshot().await.unwrap();
+    let usual = began.elapsed();
+    for number in 0..1_500_u32 {
+        let most = usual * (number % 60) / 20;
+        let _ = tokio::time::timeout(most, store.snapshot()).await;
+        if number % 3 == 0 {
+            let mut tx = store.begin().await.unwrap();
+            store.lock_uploads(&mut tx).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+    }
+}

@@ -50,6 +50,9 @@ pub struct ProjectRulesArgs {
     /// After how many days its logs go; 0: with it
     #[arg(long, value_name = "DAYS")]
     pub logs: Option<u32>,
+    /// After how many days the tree goes that was uploaded for it; 0: with it
+    #[arg(long, value_name = "DAYS")]
+    pub uploads: Option<u32>,
     /// How many builds of one branch are kept; 0: any number
     #[arg(long, value_name = "COUNT")]
     pub per_branch: Option<u32>,
@@ -60,7 +63,7 @@ pub struct ProjectRulesArgs {
     #[arg(long, value_name = "true|false")]
     pub keep_tags: Option<bool>,
     /// Go back to the server's rules
-    #[arg(long, conflicts_with_all = ["builds", "artifacts", "logs", "per_branch", "keep_last_success", "keep_tags"])]
+    #[arg(long, conflicts_with_all = ["builds", "artifacts", "logs", "uploads", "per_branch", "keep_last_success", "keep_tags"])]
     pub reset: bool,
 }
 

@@ -46,11 +46,12 @@ fn tell(
     say(
         console,
         &format!(
-            "{} {verb}: {} builds, artifacts of {}, logs of {}",
+            "{} {verb}: {} builds, artifacts of {}, logs of {}, uploads of {}",
             text::bytes(report.bytes),
             report.builds,
             report.artifacts,
-            report.logs
+            report.logs,
+            report.uploads
         ),
     )
 }
@@ -64,6 +65,7 @@ async fn project(
         build_days: args.builds,
         artifact_days: args.artifacts,
         log_days: args.logs,
+        upload_days: args.uploads,
         builds_per_branch: args.per_branch,
         keep_last_success: args.keep_last_success,
         keep_tags: args.keep_tags,

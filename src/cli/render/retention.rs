@@ -33,6 +33,7 @@ pub(in crate::cli) fn kept_rules(rules: &ProjectRetention, out: &mut dyn Write) 
         ("build_days", number(all.build_days), own.build_days.is_some()),
         ("artifact_days", number(all.artifact_days), own.artifact_days.is_some()),
         ("log_days", number(all.log_days), own.log_days.is_some()),
+        ("upload_days", number(all.upload_days), own.upload_days.is_some()),
         ("builds_per_branch", number(all.builds_per_branch), own.builds_per_branch.is_some()),
         ("keep_last_success", flag(all.keep_last_success), own.keep_last_success.is_some()),
         ("keep_tags", flag(all.keep_tags), own.keep_tags.is_some()),
