@@ -169,7 +169,7 @@ impl History {
         if self.one_in(12) {
             // Tried again, with the same end.
             let job = self.queue.build(id).await.unwrap().unwrap().jobs[0].id;
-            self.clock.advance(Duration::from_secs(60));
+            self.clock.advance(Duration::from_mins(1));
             self.queue.retry_job(job).await.unwrap();
             folders.extend(self.run(&commit, success).await);
         }
