@@ -51,6 +51,8 @@ impl Bare {
         // What is measured is what it can do, not what it allows.
         command.env("KILN_SERVER_REQUESTS_PER_SECOND", "1000000");
         command.env("KILN_SERVER_STREAMS_PER_ACCOUNT", "10000");
+        // Jobs that are claimed and never ended do not come back.
+        command.env("KILN_SERVER_LEASE_SECONDS", "3600");
         command.current_dir(data.path()).stdout(Stdio::null()).stderr(log);
         if let Some(url) = database {
             command.env("KILN_DATABASE_URL", url);

@@ -5,7 +5,14 @@
 //! which has begun can commit. PostgreSQL runs at READ COMMITTED: whoever changes something locks
 //! its rows first, the build before its jobs, the counter of events last.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use sqlx::{
     PgPool, Postgres, Sqlite, SqlitePool, Transaction,
@@ -68,6 +75,8 @@ pub struct Store {
     pub(super) pools: Pools,
     /// Tells this server's notices from those of others.
     pub(super) sender: u64,
+    /// Write transactions of this server so far.
+    writes: Arc<AtomicU64>,
 }
 
 impl Store {
@@ -84,15 +93,21 @@ impl Store {
             }
         };
         let pools = pools.map_err(|error| OpenError::of(database, error))?;
-        Ok(Self { pools, sender: rand::random() })
+        Ok(Self { pools, sender: rand::random(), writes: Arc::default() })
     }
 
     /// Begins a write transaction.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
+        self.writes.fetch_add(1, Ordering::Relaxed);
         Ok(match &self.pools {
             Pools::Sqlite { writer, .. } => Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
             Pools::Postgres(pool) => begun(pool, None).await?,
         })
+    }
+
+    /// Write transactions of this server so far: whoever can wait sees whether others work.
+    pub fn writes(&self) -> u64 {
+        self.writes.load(Ordering::Relaxed)
     }
 
     /// Begins to read: everything in it is as it was at one moment.
