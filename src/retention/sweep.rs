@@ -22,8 +22,8 @@ const INTERVAL: Duration = Duration::from_hours(1);
 const PAGE: u32 = 500;
 
 /// How long it waits after a build that went, in times of what that took, while others use the database: a sweep
-/// without pauses takes a third of the claims of a busy SQLite.
-const SHARE: u32 = 4;
+/// without pauses costs a third of the claims of a busy SQLite, and half of those of PostgreSQL.
+const SHARE: u32 = 6;
 
 /// Entries of a report.
 const TOLD: usize = 100;
