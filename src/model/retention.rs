@@ -96,12 +96,8 @@ pub struct BuildFacts {
     pub is_last_success: bool,
     /// Whether as many of its branch as are kept are newer.
     pub is_beyond_count: bool,
-    /// Whether its artifacts have gone.
-    pub artifacts_gone: bool,
-    /// Whether its logs have gone.
-    pub logs_gone: bool,
-    /// Whether it has no uploaded tree, or none any more.
-    pub upload_gone: bool,
+    /// What of it has gone, or never was.
+    pub gone: Parts,
 }
 
 /// Parts of a build that can go while it stays.
@@ -159,9 +155,9 @@ impl RetentionPolicy {
             return Fate::Goes("builds_per_branch");
         }
         let parts = Parts {
-            artifacts: !facts.artifacts_gone && is_over(self.artifact_days),
-            logs: !facts.logs_gone && is_over(self.log_days),
-            upload: !facts.upload_gone && is_over(self.upload_days),
+            artifacts: !facts.gone.artifacts && is_over(self.artifact_days),
+            logs: !facts.gone.logs && is_over(self.log_days),
+            upload: !facts.gone.upload && is_over(self.upload_days),
         };
         if parts == Parts::default() { Fate::Stays } else { Fate::Shrinks(parts) }
     }
@@ -180,9 +176,7 @@ mod tests {
             is_tag: false,
             is_last_success: false,
             is_beyond_count: false,
-            artifacts_gone: false,
-            logs_gone: false,
-            upload_gone: true,
+            gone: Parts { upload: true, ..Parts::default() },
         }
     }
 
@@ -208,8 +202,12 @@ mod tests {
         ] {
             assert_eq!(fate(days, facts()), expected, "{days}");
         }
-        assert_eq!(fate(4, BuildFacts { artifacts_gone: true, ..facts() }), Fate::Stays);
-        let gone = BuildFacts { artifacts_gone: true, logs_gone: true, ..facts() };
+        assert_eq!(
+            fate(4, BuildFacts { gone: Parts { upload: true, ..Parts::ARTIFACTS }, ..facts() }),
+            Fate::Stays
+        );
+        let all = Parts { artifacts: true, logs: true, upload: true };
+        let gone = BuildFacts { gone: all, ..facts() };
         assert_eq!(fate(9, gone), Fate::Stays);
         for kept in [
             BuildFacts { is_pinned: true, ..facts() },

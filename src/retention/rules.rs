@@ -46,9 +46,7 @@ impl<'a> Judge<'a> {
             is_tag: build.branch.as_ref().is_some_and(|(_, name)| name.starts_with("refs/tags/")),
             is_last_success: false,
             is_beyond_count: false,
-            artifacts_gone: build.artifacts_gone,
-            logs_gone: build.logs_gone,
-            upload_gone: build.upload_gone,
+            gone: build.gone,
         };
         // Most builds are young: nothing is asked about them.
         let beyond = BuildFacts { is_beyond_count: true, ..facts };

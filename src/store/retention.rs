@@ -32,12 +32,8 @@ pub struct FinishedBuild {
     pub outcome: Option<Outcome>,
     /// Whether it is pinned.
     pub is_pinned: bool,
-    /// Whether its artifacts have gone.
-    pub artifacts_gone: bool,
-    /// Whether its logs have gone.
-    pub logs_gone: bool,
-    /// Whether it has no uploaded tree, or none any more.
-    pub upload_gone: bool,
+    /// What of it has gone, or never was.
+    pub gone: Parts,
 }
 
 /// The objects of an attempt that are there.
@@ -103,9 +99,11 @@ impl TryFrom<Flat> for FinishedBuild {
                 .ok_or_else(|| bad("finished without finished_at"))?,
             outcome: flat.outcome.as_deref().and_then(Outcome::from_name),
             is_pinned: flat.pinned.is_some(),
-            artifacts_gone: flat.artifacts_expired_at.is_some(),
-            logs_gone: flat.logs_expired_at.is_some(),
-            upload_gone: flat.upload_expired_at.is_some() || !flat.commit_id.starts_with("tree-"),
+            gone: Parts {
+                artifacts: flat.artifacts_expired_at.is_some(),
+                logs: flat.logs_expired_at.is_some(),
+                upload: flat.upload_expired_at.is_some() || !flat.commit_id.starts_with("tree-"),
+            },
         })
     }
 }

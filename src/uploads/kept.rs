@@ -352,7 +352,7 @@ mod tests {
         assert!(world.store.expire_objects(&mut tx, id, parts, now).await.unwrap());
         tx.commit().await.unwrap();
         let build = &world.store.finished_builds(None, 9).await.unwrap()[0];
-        assert!(build.upload_gone && !build.logs_gone);
+        assert!(build.gone.upload && !build.gone.logs);
         uploads.sweep().await.unwrap();
         assert!(uploads.find(&LOCAL, &built.digest).await.unwrap().is_none());
     }

@@ -17,6 +17,7 @@ use crate::{
 /// Build the working tree, or a commit of a git repository, and follow it.
 #[derive(Debug, Args)]
 #[command(after_help = examples::BUILD)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct BuildArgs {
     /// The repository's URL, or a folder
     #[arg(
