@@ -19,6 +19,7 @@ pub mod artifact;
 pub mod auth;
 pub mod logs;
 pub mod queue;
+pub mod rebuilder;
 pub mod retention;
 pub mod secrets;
 pub mod store;

@@ -17,7 +17,7 @@ use crate::{
     model::{BuildId, CancelReason, Revision},
     protocol::{
         Build, BuildFilter, BuildSource, ErrorEnvelope, GitSource, GitSubmission, Page, Pin,
-        PinRequest, Retry, SourceSubmission, SubmitBuild, UploadSource,
+        PinRequest, Retry, SourceSubmission, SubmitBuild, Trigger, UploadSource,
     },
     queue::Submission,
     source::{GitUrl, RefSpec},
@@ -71,7 +71,9 @@ async fn submit(
         }
     };
     let project = state.queue.project_for(&principal.scope(), &request, &source).await?;
-    let submission = Submission { principal, request, source, commit, project, resolved_ref, key };
+    let trigger = Trigger::Manual;
+    let submission =
+        Submission { principal, request, source, commit, project, resolved_ref, trigger, key };
     let id = state.queue.submit(submission).await?;
     created(&state, id).await
 }

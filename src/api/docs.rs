@@ -21,7 +21,7 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use super::{
     ApiError, AppState, artifacts, builds, diagnostics, enrollments, events, farm, health, job_log,
-    jobs, metrics, projects, queues, retention, secrets, tokens, uploads,
+    jobs, metrics, projects, queues, retention, secrets, tokens, uploads, watch,
 };
 
 /// Where the description is.
@@ -73,6 +73,7 @@ pub(super) fn described() -> OpenApiRouter<AppState> {
         .merge(queues::routes())
         .merge(retention::routes())
         .merge(secrets::routes())
+        .merge(watch::routes())
         .merge(tokens::routes())
         .merge(events::routes())
         .merge(metrics::routes())

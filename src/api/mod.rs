@@ -33,6 +33,7 @@ mod sse;
 mod state;
 mod tokens;
 mod uploads;
+mod watch;
 
 pub use audit::ClientAddress;
 pub use bounds::Bounds;

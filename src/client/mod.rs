@@ -18,6 +18,7 @@ mod retention;
 mod secrets;
 mod sse;
 mod watch;
+mod watch_rules;
 
 pub use agent::{AgentClient, AttemptClient};
 pub use bytes::event_bytes;

@@ -113,6 +113,16 @@ impl Paths {
         format!("api/v1/projects/{name}")
     }
 
+    /// How a project is watched.
+    pub fn watch(project: &ProjectName) -> String {
+        format!("{}/watch", Self::project(project))
+    }
+
+    /// The refs of a watched project.
+    pub fn refs(project: &ProjectName) -> String {
+        format!("{}/refs", Self::project(project))
+    }
+
     /// The secrets of a project.
     pub fn secrets(project: &ProjectName) -> String {
         format!("{}/secrets", Self::project(project))

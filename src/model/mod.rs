@@ -20,6 +20,7 @@ mod retention;
 mod revision;
 mod secret;
 mod source;
+mod watch;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use diagnostic::{DiagnosticKind, FileOrigin, Severity};
@@ -46,3 +47,4 @@ pub use secret::{
     SecretNameError, SecretValue, SecretValueError,
 };
 pub use source::{CommitId, CommitIdError, CommitInfo, RefName, RefNameError};
+pub use watch::{Noticed, WatchDecision, WatchError, WatchRules};

@@ -130,6 +130,8 @@ impl BuildState {
 pub enum Trigger {
     /// A person or a program asked for it.
     Manual,
+    /// A branch or tag of a watched project moved.
+    Push,
 }
 
 impl Trigger {
@@ -137,6 +139,7 @@ impl Trigger {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Manual => "manual",
+            Self::Push => "push",
         }
     }
 }

@@ -22,6 +22,7 @@ mod submit;
 mod token;
 mod toolchain;
 mod upload;
+mod watch;
 
 pub use agent::{
     AgentStatus, AgentView, AppendAnswer, ArtifactPart, ClaimRequest, Claimed, ClaimedCache,
@@ -57,3 +58,4 @@ pub use submit::{GitSubmission, SourceSubmission, StepSubmission, SubmitBuild};
 pub use token::{AuditEntry, AuditFilter, MadeToken, NewToken, TokenView, WhoView};
 pub use toolchain::{AgentToolchain, ToolchainView};
 pub use upload::{TreeBase, Upload, UploadSubmission};
+pub use watch::{HeadView, WatchView};

@@ -98,6 +98,27 @@ pub struct StepSubmission {
 }
 
 impl SubmitBuild {
+    /// A build of this source, of which nothing else is said.
+    pub fn of(source: SourceSubmission) -> Self {
+        Self {
+            source,
+            project: None,
+            toolchains: Vec::new(),
+            packages: Vec::new(),
+            requires: Vec::new(),
+            steps: Vec::new(),
+            test: None,
+            submodules: None,
+            cache: None,
+            artifacts: ArtifactRules::default(),
+            env: BTreeMap::new(),
+            limits: LimitsRequest::default(),
+            queue: QueueName::default(),
+            priority: 0,
+            labels: BTreeMap::new(),
+        }
+    }
+
     /// The submission's part of the recipe.
     pub fn recipe(&self) -> Recipe {
         let step = |step: &StepSubmission| Step {

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     meters,
-    model::{BuildId, JobId, Principal, ProjectId, Revision, Scope},
+    model::{BuildId, JobId, Principal, ProjectId, QueueName, Revision, Scope, WatchRules},
     protocol::{
         BuildSource, BuildState, EventKind, JobKind, SourceSubmission, SubmitBuild, Trigger,
     },
@@ -42,6 +42,8 @@ pub struct Submission {
     pub project: Option<ProjectId>,
     /// The full name of the ref that was resolved.
     pub resolved_ref: Option<String>,
+    /// Why it is built.
+    pub trigger: Trigger,
     /// The idempotency key, if one was given.
     pub key: Option<String>,
 }
@@ -83,12 +85,24 @@ impl Queue {
 
     /// Whether the queue that a submission names is there; asked before the ref is resolved.
     pub async fn check_queue(&self, request: &SubmitBuild) -> Result<(), QueueError> {
+        self.check_queue_named(&request.queue).await
+    }
+
+    /// Whether builds by these rules could be submitted.
+    pub async fn check_watch(&self, rules: &WatchRules) -> Result<(), QueueError> {
+        if let Some(sentence) = self.settings.unknown_toolchain(&rules.toolchains) {
+            return Err(QueueError::Invalid(sentence));
+        }
+        self.check_queue_named(&rules.queue).await
+    }
+
+    async fn check_queue_named(&self, name: &QueueName) -> Result<(), QueueError> {
         let mut tx = self.store.snapshot().await?;
-        if self.store.queue(&mut tx, &request.queue).await?.is_some() {
+        if self.store.queue(&mut tx, name).await?.is_some() {
             return Ok(());
         }
         let queues = self.store.queues(&mut tx).await?;
-        Err(QueueError::Invalid(unknown(&request.queue, &queues)))
+        Err(QueueError::Invalid(unknown(name, &queues)))
     }
 
     /// Enters the queue of a submission, if there is room. Where it is counted what waits, one
@@ -166,7 +180,7 @@ impl Queue {
 
     /// Writes a build and its plan; answers the build that is there for the key, if there is one.
     pub async fn submit(&self, submission: Submission) -> Result<BuildId, QueueError> {
-        let Submission { principal, request, source, commit, project, resolved_ref, key } =
+        let Submission { principal, request, source, commit, project, resolved_ref, trigger, key } =
             submission;
         self.check(&request)?;
         let mut change = self.change().await?;
@@ -178,7 +192,7 @@ impl Queue {
             resolved_ref,
             created_by: principal.as_key(),
             created_at: now,
-            trigger: Trigger::Manual,
+            trigger,
             source,
             commit,
             submission: request.recipe(),

@@ -32,6 +32,7 @@ use crate::{
     model::{Clock, LimitError, RetentionPolicy},
     protocol::ToolchainView,
     queue::{Queue, QueueError, QueueSettings},
+    rebuilder::Rebuilder,
     retention::Retention,
     secrets::{SealingKey, Secrets, SecretsError},
     source::Sources,
@@ -256,6 +257,13 @@ impl Server {
         let audit_clock = Arc::clone(&state.clock);
         tasks.spawn(async move {
             forget::run((kept, bounds), (audit_clock, audit_days), token).await;
+            Ok(())
+        });
+        let rebuilder =
+            Rebuilder::new(state.store.clone(), state.queue.clone(), state.sources.clone());
+        let token = stop.clone();
+        tasks.spawn(async move {
+            rebuilder.run(token).await;
             Ok(())
         });
         let (retention, token) = (state.retention.clone(), stop.clone());

@@ -22,5 +22,5 @@ mod url;
 pub use error::SourceError;
 pub use fetch::{Checkout, FetchSpec, Fetched, MissingSubmodule, Submodules};
 pub use helper::{TreeEntry, TreeKind, helper_main};
-pub use sources::{ByteStream, Inspection, RefSpec, Resolved, Sources};
+pub use sources::{ByteStream, Inspection, Listed, RefSpec, Resolved, Sources};
 pub use url::GitUrl;

@@ -65,6 +65,15 @@ pub struct Resolved {
     pub refname: Option<String>,
 }
 
+/// The branches and tags of a repository.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Listed {
+    /// Full names with their commits, by name.
+    pub refs: Vec<(String, CommitId)>,
+    /// The full name of the default branch.
+    pub default: Option<String>,
+}
+
 /// What is in a source.
 #[derive(Clone, Debug)]
 pub struct Inspection {
@@ -160,6 +169,22 @@ impl Sources {
         };
         match way.explained(inner.helper.call(request, allowance).await)? {
             Reply::Resolved { commit, refname } => Ok(Resolved { commit, refname }),
+            reply => Err(unexpected(&reply)),
+        }
+    }
+
+    /// Every branch and tag as it is now, and which branch is the default one. Nothing is downloaded.
+    pub async fn refs(&self, url: &GitUrl) -> Result<Listed, SourceError> {
+        let inner = &self.inner;
+        let (mut way, _) = inner.way(url, MAX_ADVERTISEMENT).await?;
+        let request = Request::List { access: way.take_access(), refs: inner.settings.refs };
+        let allowance = Allowance {
+            time: Duration::from_secs(inner.settings.resolve_seconds.into()),
+            file_bytes: NO_FILES,
+            cancel: &CancellationToken::new(),
+        };
+        match way.explained(inner.helper.call(request, allowance).await)? {
+            Reply::Listed { refs, default } => Ok(Listed { refs, default }),
             reply => Err(unexpected(&reply)),
         }
     }

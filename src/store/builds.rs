@@ -148,6 +148,7 @@ impl TryFrom<Flat> for BuildRow {
             created_at: Timestamp::from_millis(flat.created_at),
             trigger: match flat.trigger_kind.as_str() {
                 "manual" => Trigger::Manual,
+                "push" => Trigger::Push,
                 _ => return Err(bad("unknown trigger")),
             },
             upload_expired_at: flat.upload_expired_at.map(Timestamp::from_millis),

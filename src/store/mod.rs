@@ -29,6 +29,7 @@ mod sql;
 mod tokens;
 mod transfer;
 mod uploads;
+mod watches;
 
 pub use agents::{AgentRow, NewAgent};
 pub use attempts::{AttemptEnd, AttemptObjects, AttemptRow, UnsealedLog};
@@ -49,3 +50,4 @@ pub use secrets::SecretRow;
 pub use tokens::TokenRow;
 pub use transfer::{MoveError, Moved};
 pub use uploads::UploadRow;
+pub use watches::{HeadRow, WatchRow};

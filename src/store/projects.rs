@@ -103,6 +103,8 @@ impl Store {
             sql("UPDATE builds SET project_id = NULL WHERE project_id = $1"),
             sql("UPDATE jobs SET project_id = NULL WHERE project_id = $1"),
             sql("DELETE FROM secrets WHERE project_id = $1"),
+            sql("DELETE FROM heads WHERE project_id = $1"),
+            sql("DELETE FROM watches WHERE project_id = $1"),
         ] {
             statement.bind(id.to_string()).execute(&mut *tx).await?;
         }

@@ -10,7 +10,7 @@ use super::{
 };
 
 /// The tables, each after those that its rows refer to.
-const TABLES: [&str; 17] = [
+const TABLES: [&str; 19] = [
     "projects",
     "tokens",
     "audit",
@@ -28,6 +28,8 @@ const TABLES: [&str; 17] = [
     "queues",
     "lanes",
     "secrets",
+    "watches",
+    "heads",
 ];
 
 /// Rows that are read at a time; frames of logs are the largest, up to 64 KiB each.

@@ -51,3 +51,4 @@ mod terminal;
 mod texts;
 mod traces;
 mod uploads;
+mod watch;

@@ -67,5 +67,7 @@ mod secrets;
 mod strict;
 #[path = "../app/uploads.rs"]
 mod uploads;
+#[path = "../app/watch.rs"]
+mod watch;
 
 mod servers;

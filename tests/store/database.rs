@@ -96,6 +96,7 @@ pub(crate) fn request(key: Option<&str>) -> Submission {
         commit: "0123456789abcdef0123456789abcdef01234567".parse().unwrap(),
         project: None,
         resolved_ref: None,
+        trigger: kiln::protocol::Trigger::Manual,
         key: key.map(str::to_owned),
     }
 }

@@ -132,6 +132,16 @@ impl Repo {
         self.git(&["tag", name, commit]);
     }
 
+    /// Has a branch at a commit, wherever it was.
+    pub(crate) fn branch(&self, name: &str, commit: &str) {
+        self.git(&["branch", "--force", name, commit]);
+    }
+
+    /// Deletes a branch.
+    pub(crate) fn remove_branch(&self, name: &str) {
+        self.git(&["branch", "-D", name]);
+    }
+
     /// The id of a ref, if there is one.
     pub(crate) fn resolve(&self, name: &str) -> Option<String> {
         let output =

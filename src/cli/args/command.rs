@@ -10,8 +10,8 @@ use crate::{cli::CliError, config::Environment};
 use super::{
     AgentArgs, AgentsArgs, ArtifactsArgs, AuditArgs, BuildArgs, BuildsArgs, CancelArgs,
     CompletionsArgs, DbArgs, DeleteArgs, ImagesArgs, InitArgs, LogArgs, ManArgs, PinArgs,
-    ProjectArgs, QueueArgs, RetentionArgs, RetryArgs, RunArgs, SecretArgs, ServeArgs, ShowArgs,
-    TokenArgs, ToolchainsArgs, UnpinArgs, UsageArgs, WhoamiArgs,
+    ProjectArgs, QueueArgs, RefsArgs, RetentionArgs, RetryArgs, RunArgs, SecretArgs, ServeArgs,
+    ShowArgs, TokenArgs, ToolchainsArgs, UnpinArgs, UnwatchArgs, UsageArgs, WatchArgs, WhoamiArgs,
 };
 
 /// Where a server is found unless something else is said: what `kiln serve` listens on.
@@ -144,6 +144,12 @@ pub enum ClientCommand {
     Agents(AgentsArgs),
     /// Name repositories: their builds belong together
     Project(ProjectArgs),
+    /// Build new commits of a project by themselves
+    Watch(WatchArgs),
+    /// Build new commits of a project no longer
+    Unwatch(UnwatchArgs),
+    /// See the refs of a watched project, and what became of them
+    Refs(RefsArgs),
     /// Keep values that builds need and nobody may read back
     Secret(SecretArgs),
     /// Make and steer queues: how many jobs run, whose, and in which order

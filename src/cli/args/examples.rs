@@ -142,6 +142,14 @@ Examples:
   kiln project list
   kiln project remove zlib";
 
+pub(super) const WATCH: &str = "\
+Examples:
+  kiln watch zlib
+  kiln watch zlib --branch main --branch 'release/*' --tag 'v*' -t gcc:14,clang:19 --supersede
+  kiln watch zlib --check
+  kiln refs zlib
+  kiln unwatch zlib";
+
 pub(super) const SECRET: &str = "\
 Examples:
   kiln secret set zlib DEPLOY_TOKEN --step deploy < token

@@ -14,6 +14,7 @@ mod retention;
 mod secret;
 mod server;
 mod token;
+mod watch;
 
 pub(super) use agents::{AgentsArgs, AgentsCommand, EnrollArgs};
 pub(super) use build::{BuildArgs, FollowArgs, RetryArgs, is_remote};
@@ -32,3 +33,4 @@ pub(super) use retention::{
 pub(super) use secret::{SecretArgs, SecretCommand, SecretSetArgs};
 pub use server::{AgentArgs, DbArgs, DbCommand, ImagesArgs, ImagesCommand, ServeArgs};
 pub(super) use token::{AuditArgs, TokenArgs, TokenCommand, TokenCreateArgs, WhoamiArgs};
+pub(super) use watch::{RefsArgs, UnwatchArgs, WatchArgs};

@@ -18,6 +18,7 @@ mod shell;
 mod show;
 mod source;
 mod token;
+mod watch;
 
 pub(super) use agents::agents;
 pub(super) use artifacts::artifacts;
@@ -37,3 +38,4 @@ pub(super) use show::show;
 pub(super) use source::Found;
 pub(super) use source::Place;
 pub(super) use token::{audit, token, whoami};
+pub(super) use watch::{refs, unwatch, watch};

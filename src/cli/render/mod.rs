@@ -10,6 +10,7 @@ mod excerpt;
 mod farm;
 mod job;
 mod queues;
+mod refs;
 mod retention;
 mod secrets;
 
@@ -22,5 +23,6 @@ pub(super) use excerpt::{first_error, has_excerpt};
 pub(super) use farm::{agents, enrollments, projects, toolchains};
 pub(super) use job::job;
 pub(super) use queues::{queue, queues, rules};
+pub(super) use refs::refs;
 pub(super) use retention::{kept_rules, retention, usage};
 pub(super) use secrets::secrets;

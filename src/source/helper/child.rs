@@ -30,6 +30,7 @@ pub fn helper_main() -> ExitCode {
     }
     let reply = match envelope.request {
         Request::Tar(tree) => return stream(&tree),
+        Request::List { access, refs } => remote::list(&access, refs),
         Request::Resolve { access, wanted, refs } => remote::resolve(&access, &wanted, refs),
         Request::Fetch(request) => remote::fetch(&request),
         Request::Deepen { fetch, asks } => deepen::deepen(&fetch, asks),

@@ -3,6 +3,8 @@
 //! A short name is looked for where git looks: as a branch, then as a tag (the commit behind an
 //! annotated one), then as a full name.
 
+use std::collections::BTreeMap;
+
 use super::wire::{Failure, FailureKind, Wanted};
 use crate::source::error::foreign;
 
@@ -37,6 +39,23 @@ pub(super) fn find(
         }
     }
     Err(Failure::new(FailureKind::UnknownRef, unknown(refs, name)))
+}
+
+/// Every branch and tag with its commit, the one behind an annotated tag; and the default branch.
+pub(super) fn all(refs: &[Advertised<'_>]) -> (Vec<(String, String)>, Option<String>) {
+    let mut found: BTreeMap<&str, &str> = BTreeMap::new();
+    for one in refs {
+        let name = one.name.strip_suffix("^{}").unwrap_or(one.name);
+        if name.starts_with("refs/heads/") || name.starts_with("refs/tags/") {
+            let is_behind = name.len() < one.name.len();
+            if is_behind || !found.contains_key(name) {
+                found.insert(name, one.id);
+            }
+        }
+    }
+    let default = head(refs).ok().and_then(|(name, _)| name);
+    let owned = |(name, id): (&str, &str)| (name.to_owned(), id.to_owned());
+    (found.into_iter().map(owned).collect(), default)
 }
 
 fn head(refs: &[Advertised<'_>]) -> Result<(Option<String>, String), Failure> {

@@ -32,7 +32,12 @@ const SETTINGS: (&str, &[u8]) = ("gitconfig", b"[pack]\n\tdeltaCacheSize = 1m\n"
 /// Everything, also of a mirror that was shallow so far.
 pub(super) const UNSHALLOW: i32 = i32::MAX;
 
-pub(super) fn resolve(access: &Access, wanted: &Wanted, most: u32) -> Result<Reply, Failure> {
+/// What the remote advertises, as long as it is no more than `most` refs.
+fn advertised<T>(
+    access: &Access,
+    most: u32,
+    look: impl FnOnce(&[Advertised<'_>]) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     let mut remote = Remote::create_detached(access.url.as_str()).map_err(|e| remote_failed(&e))?;
     let connection = remote
         .connect_auth(Direction::Fetch, Some(callbacks(access.ssh.as_ref())), None)
@@ -48,10 +53,28 @@ pub(super) fn resolve(access: &Access, wanted: &Wanted, most: u32) -> Result<Rep
         .zip(&ids)
         .map(|(head, id)| Advertised { name: head.name(), id, target: head.symref_target() })
         .collect();
-    let (refname, id) = refs::find(&advertised, wanted)?;
-    let commit = id.parse().map_err(|_| {
+    look(&advertised)
+}
+
+/// The text of an id; what is none is not of git as kiln knows it.
+fn commit_of(id: &str) -> Result<CommitId, Failure> {
+    id.parse().map_err(|_| {
         Failure::new(FailureKind::Unreachable, "the server's ids are not SHA-1: not supported")
-    })?;
+    })
+}
+
+pub(super) fn list(access: &Access, most: u32) -> Result<Reply, Failure> {
+    let (refs, default) = advertised(access, most, |refs| Ok(refs::all(refs)))?;
+    let refs = refs
+        .into_iter()
+        .map(|(name, id)| Ok((foreign(&name), commit_of(&id)?)))
+        .collect::<Result<_, Failure>>()?;
+    Ok(Reply::Listed { refs, default: default.map(|name| foreign(&name)) })
+}
+
+pub(super) fn resolve(access: &Access, wanted: &Wanted, most: u32) -> Result<Reply, Failure> {
+    let (refname, id) = advertised(access, most, |refs| refs::find(refs, wanted))?;
+    let commit = commit_of(&id)?;
     Ok(Reply::Resolved { commit, refname: refname.map(|name| foreign(&name)) })
 }
 

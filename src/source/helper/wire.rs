@@ -28,6 +28,8 @@ pub(in crate::source) struct Envelope {
 pub(in crate::source) enum Request {
     /// Which commit a ref leads to, asked of the remote.
     Resolve { access: Access, wanted: Wanted, refs: u32 },
+    /// Every branch and tag, asked of the remote.
+    List { access: Access, refs: u32 },
     /// A commit into a mirror.
     Fetch(FetchRequest),
     /// What is in a tree.
@@ -123,11 +125,27 @@ pub(in crate::source) struct Part {
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(in crate::source) enum Reply {
-    Resolved { commit: CommitId, refname: Option<String> },
-    Fetched { fetched: bool, bytes: u64 },
+    Resolved {
+        commit: CommitId,
+        refname: Option<String>,
+    },
+    /// Full names with their commits, and the name of the default branch.
+    Listed {
+        refs: Vec<(String, CommitId)>,
+        default: Option<String>,
+    },
+    Fetched {
+        fetched: bool,
+        bytes: u64,
+    },
     Inspected(Inspected),
-    Surveyed { asks: Asks },
-    Deepened { bytes: u64, note: Option<String> },
+    Surveyed {
+        asks: Asks,
+    },
+    Deepened {
+        bytes: u64,
+        note: Option<String>,
+    },
     Failed(Failure),
 }
 

@@ -1,0 +1,11 @@
+//! Builds new commits by itself: looks at the refs of watched projects, and submits what the rules say.
+//!
+//! Each project is looked at by one server at a time: who looks moves its next time first, in one
+//! transaction. What was noticed is written after it was submitted, and a submission carries a key of
+//! project, ref and commit: whatever is cut off in between is done again and makes no second build.
+
+mod look;
+mod rebuilder;
+
+pub use look::RebuildError;
+pub use rebuilder::Rebuilder;

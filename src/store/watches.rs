@@ -1,0 +1,244 @@
+//! Watched projects, and where their refs were seen last.
+
+use sqlx::FromRow;
+
+use super::{
+    Store, StoreError, Tx,
+    error::{column, json, to_json},
+    sql::sql,
+};
+use crate::model::{BuildId, CommitId, ProjectId, Timestamp, WatchRules};
+
+/// A watched project as it is stored.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WatchRow {
+    /// The project.
+    pub project: ProjectId,
+    /// What is built.
+    pub rules: WatchRules,
+    /// When it is looked at next.
+    pub next_at: Timestamp,
+    /// When it was last seen.
+    pub seen_at: Option<Timestamp>,
+    /// Why it could not be seen since.
+    pub problem: Option<String>,
+    /// How often in a row.
+    pub failures: u32,
+}
+
+/// A ref as it was last seen.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HeadRow {
+    /// Its full name.
+    pub name: String,
+    /// Where it was; none once it is gone.
+    pub commit: Option<CommitId>,
+    /// When that was seen first.
+    pub seen_at: Timestamp,
+    /// The build that was made of it.
+    pub build: Option<BuildId>,
+    /// Why none was.
+    pub skipped: Option<String>,
+}
+
+#[derive(FromRow)]
+struct FlatWatch {
+    project_id: String,
+    rules: String,
+    next_at: i64,
+    seen_at: Option<i64>,
+    problem: Option<String>,
+    failures: i64,
+}
+
+impl TryFrom<FlatWatch> for WatchRow {
+    type Error = StoreError;
+
+    fn try_from(flat: FlatWatch) -> Result<Self, StoreError> {
+        let id = &flat.project_id;
+        Ok(Self {
+            project: column("watches", id, id)?,
+            rules: json("watches", id, &flat.rules)?,
+            next_at: Timestamp::from_millis(flat.next_at),
+            seen_at: flat.seen_at.map(Timestamp::from_millis),
+            problem: flat.problem,
+            failures: u32::try_from(flat.failures).unwrap_or(u32::MAX),
+        })
+    }
+}
+
+#[derive(FromRow)]
+struct FlatHead {
+    name: String,
+    commit_id: Option<String>,
+    seen_at: i64,
+    build_id: Option<String>,
+    skipped: Option<String>,
+}
+
+impl TryFrom<FlatHead> for HeadRow {
+    type Error = StoreError;
+
+    fn try_from(flat: FlatHead) -> Result<Self, StoreError> {
+        let name = flat.name.as_str();
+        Ok(Self {
+            commit: flat.commit_id.map(|id| column("heads", name, &id)).transpose()?,
+            seen_at: Timestamp::from_millis(flat.seen_at),
+            build: flat.build_id.map(|id| column("heads", name, &id)).transpose()?,
+            skipped: flat.skipped,
+            name: flat.name,
+        })
+    }
+}
+
+impl Store {
+    /// Watches a project, or changes what is built of it; it is looked at at once.
+    pub async fn put_watch(
+        &self,
+        tx: &mut Tx,
+        project: ProjectId,
+        rules: &WatchRules,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        sql("INSERT INTO watches (project_id, rules, next_at) VALUES ($1, $2, $3) \
+             ON CONFLICT (project_id) DO UPDATE SET rules = excluded.rules, \
+             next_at = excluded.next_at")
+        .bind(project.to_string())
+        .bind(to_json(rules))
+        .bind(now.as_millis())
+        .execute(tx)
+        .await?;
+        Ok(())
+    }
+
+    /// How a project is watched, if it is.
+    pub async fn watch(&self, project: ProjectId) -> Result<Option<WatchRow>, StoreError> {
+        let query = sql("SELECT * FROM watches WHERE project_id = $1").bind(project.to_string());
+        query.fetch_optional::<FlatWatch>(self).await?.map(WatchRow::try_from).transpose()
+    }
+
+    /// Watches a project no longer, and forgets where its refs were; whether it was watched.
+    pub async fn remove_watch(&self, tx: &mut Tx, project: ProjectId) -> Result<bool, StoreError> {
+        let id = project.to_string();
+        sql("DELETE FROM heads WHERE project_id = $1").bind(id.clone()).execute(&mut *tx).await?;
+        let removed = sql("DELETE FROM watches WHERE project_id = $1 RETURNING project_id");
+        Ok(removed.bind(id).fetch_value::<String>(tx).await?.is_some())
+    }
+
+    /// Has a project looked at as soon as can be; whether it is watched.
+    pub async fn hurry_watch(
+        &self,
+        tx: &mut Tx,
+        project: ProjectId,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let query = sql("UPDATE watches SET next_at = $2 WHERE project_id = $1 \
+             RETURNING project_id");
+        let query = query.bind(project.to_string()).bind(now.as_millis());
+        Ok(query.fetch_value::<String>(tx).await?.is_some())
+    }
+
+    /// Takes projects whose time has come, and keeps others from them until `until`.
+    pub async fn take_watches(
+        &self,
+        tx: &mut Tx,
+        (now, until): (Timestamp, Timestamp),
+        limit: u32,
+    ) -> Result<Vec<WatchRow>, StoreError> {
+        let rows = sql("SELECT * FROM watches WHERE next_at <= $1 ORDER BY next_at LIMIT $2 \
+             FOR UPDATE")
+        .bind(now.as_millis())
+        .bind(limit)
+        .fetch_all::<FlatWatch>(&mut *tx)
+        .await?;
+        for row in &rows {
+            sql("UPDATE watches SET next_at = $2 WHERE project_id = $1")
+                .bind(row.project_id.clone())
+                .bind(until.as_millis())
+                .execute(&mut *tx)
+                .await?;
+        }
+        rows.into_iter().map(WatchRow::try_from).collect()
+    }
+
+    /// Writes how looking at a project went, and when it is looked at next.
+    pub async fn end_watch(
+        &self,
+        tx: &mut Tx,
+        project: ProjectId,
+        (next_at, seen_at): (Timestamp, Option<Timestamp>),
+        (problem, failures): (Option<&str>, u32),
+    ) -> Result<(), StoreError> {
+        sql("UPDATE watches SET next_at = $2, seen_at = COALESCE($3, seen_at), problem = $4, \
+             failures = $5 WHERE project_id = $1")
+        .bind(project.to_string())
+        .bind(next_at.as_millis())
+        .bind(seen_at.map(Timestamp::as_millis))
+        .bind(problem)
+        .bind(i64::from(failures))
+        .execute(tx)
+        .await?;
+        Ok(())
+    }
+
+    /// Where the refs of a project were seen last, by name.
+    pub async fn heads(&self, project: ProjectId) -> Result<Vec<HeadRow>, StoreError> {
+        let rows = sql("SELECT name, commit_id, seen_at, build_id, skipped FROM heads \
+             WHERE project_id = $1 ORDER BY name")
+        .bind(project.to_string())
+        .fetch_all::<FlatHead>(self)
+        .await?;
+        rows.into_iter().map(HeadRow::try_from).collect()
+    }
+
+    /// Writes where a ref is now, and what was done about it.
+    pub async fn put_head(
+        &self,
+        tx: &mut Tx,
+        project: ProjectId,
+        row: &HeadRow,
+    ) -> Result<(), StoreError> {
+        sql("INSERT INTO heads (project_id, name, commit_id, seen_at, build_id, skipped) \
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (project_id, name) DO UPDATE SET \
+             commit_id = excluded.commit_id, seen_at = excluded.seen_at, \
+             build_id = excluded.build_id, skipped = excluded.skipped")
+        .bind(project.to_string())
+        .bind(&row.name)
+        .bind(row.commit.as_ref().map(CommitId::as_str))
+        .bind(row.seen_at.as_millis())
+        .bind(row.build.map(|id| id.to_string()))
+        .bind(row.skipped.as_deref())
+        .execute(tx)
+        .await?;
+        Ok(())
+    }
+
+    /// The newest build of a commit in a project.
+    pub async fn build_of_commit(
+        &self,
+        project: ProjectId,
+        commit: &CommitId,
+    ) -> Result<Option<BuildId>, StoreError> {
+        let query = sql("SELECT id FROM builds WHERE project_id = $1 AND commit_id = $2 \
+             ORDER BY id DESC LIMIT 1");
+        let query = query.bind(project.to_string()).bind(commit.as_str());
+        let id = query.fetch_value::<String>(self).await?;
+        id.map(|id| column("builds", &id, &id)).transpose()
+    }
+
+    /// Builds of a project's ref that were made by themselves and have not ended, before this one.
+    pub async fn unfinished_before(
+        &self,
+        project: ProjectId,
+        (name, newest): (&str, BuildId),
+    ) -> Result<Vec<BuildId>, StoreError> {
+        let ids = sql("SELECT id FROM builds WHERE project_id = $1 AND resolved_ref = $2 \
+             AND trigger_kind = 'push' AND state <> 'finished' AND id < $3")
+        .bind(project.to_string())
+        .bind(name)
+        .bind(newest.to_string())
+        .fetch_column::<String>(self)
+        .await?;
+        ids.iter().map(|id| column("builds", id, id)).collect()
+    }
+}

@@ -1,0 +1,206 @@
+//! Watched projects: new commits are built once each, whatever happens in between.
+
+use std::time::Duration;
+
+use kiln::{
+    client::ClientError,
+    model::{CancelReason, Cause, Outcome, ProjectName, WatchRules},
+    protocol::{Build, BuildFilter, HeadView, NewProject},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    farm::{Farm, Setup, eventually, project},
+    program::{kiln, run},
+    script::{endless, hello},
+    support::repo::{Entry, Repo},
+    wire::Ask,
+};
+
+fn name() -> ProjectName {
+    "mine".parse().unwrap()
+}
+
+async fn watch(farm: &Farm, url: &str, rules: &WatchRules) {
+    let new = NewProject { name: name(), url: Some(url.to_owned()) };
+    farm.rest.add_project(&new).await.unwrap();
+    farm.rest.watch_project(&name(), rules).await.unwrap();
+}
+
+async fn head(farm: &Farm, reference: &str) -> Option<HeadView> {
+    let heads = farm.rest.project_refs(&name()).await.unwrap().items;
+    heads.into_iter().find(|head| head.name == reference)
+}
+
+/// Looks now, and waits until a ref was seen at this commit.
+async fn seen(farm: &Farm, reference: &str, commit: Option<&str>) -> HeadView {
+    farm.rest.check_project(&name()).await.unwrap();
+    eventually("the ref is seen", async || {
+        let head = head(farm, reference).await;
+        head.is_some_and(|head| head.commit.as_ref().map(|id| id.as_str()) == commit)
+    })
+    .await;
+    head(farm, reference).await.unwrap()
+}
+
+async fn builds(farm: &Farm) -> Vec<Build> {
+    farm.rest.builds(&BuildFilter::default()).await.unwrap().items
+}
+
+fn source(text: &str) -> [Entry; 2] {
+    [Entry::file("Makefile", "all:\n\tcc -o app main.c\n"), Entry::file("main.c", text)]
+}
+
+/// A repository with a branch beside `main` that was there before anybody watched.
+fn with_branches() -> (Repo, String) {
+    let repo = project([]);
+    let main = repo.resolve("main").unwrap();
+    repo.commit_on("old", "old", source("int old;\n"));
+    (repo, main)
+}
+
+#[tokio::test]
+async fn what_moves_is_built_once_and_what_was_there_is_not() {
+    let farm = Farm::new(|_| hello()).await;
+    let (repo, main) = with_branches();
+    watch(&farm, &repo.url(), &WatchRules::default()).await;
+    let first = seen(&farm, "refs/heads/main", Some(&main)).await;
+    let build = farm.finished(first.build.expect("the default branch is built")).await;
+    assert_eq!((build.outcome, build.commit.as_str()), (Some(Outcome::Success), &*main));
+    assert_eq!(serde_json::to_value(build.trigger).unwrap(), json!("push"));
+    assert_eq!(build.project, Some(name()));
+    let old = repo.resolve("old").unwrap();
+    let head = seen(&farm, "refs/heads/old", Some(&old)).await;
+    assert!(head.skipped.unwrap().contains("before the project was watched"));
+
+    // Two commits between two looks: the newest is built.
+    repo.commit("two", source("int two;\n"));
+    let three = repo.commit("three", source("int three;\n"));
+    let head = seen(&farm, "refs/heads/main", Some(&three)).await;
+    farm.finished(head.build.unwrap()).await;
+    // A new branch at a commit that is built already needs no build of its own.
+    repo.branch("copy", &three);
+    let head = seen(&farm, "refs/heads/copy", Some(&three)).await;
+    assert!(head.skipped.unwrap().contains("was built before"));
+    // Back to an older commit by force, and gone.
+    repo.branch("copy", &main);
+    seen(&farm, "refs/heads/copy", Some(&main)).await;
+    repo.remove_branch("copy");
+    let head = seen(&farm, "refs/heads/copy", None).await;
+    assert!(head.skipped.unwrap().contains("deleted"));
+    // Tags are not watched unless somebody says so.
+    repo.tag("v1", &three);
+    let newest = repo.commit("four", source("int four;\n"));
+    let head = seen(&farm, "refs/heads/main", Some(&newest)).await;
+    farm.finished(head.build.unwrap()).await;
+    assert!(self::head(&farm, "refs/tags/v1").await.is_none());
+    assert_eq!(builds(&farm).await.len(), 3);
+
+    farm.rest.unwatch_project(&name()).await.unwrap();
+    let gone = farm.rest.check_project(&name()).await.unwrap_err();
+    assert!(matches!(gone, ClientError::Refused { status: 404, .. }), "{gone}");
+    farm.end().await;
+}
+
+#[tokio::test]
+async fn a_restart_and_a_second_server_lose_no_commit_and_build_none_twice() {
+    let mut farm = Farm::new(|_| hello()).await;
+    let (repo, main) = with_branches();
+    watch(&farm, &repo.url(), &WatchRules { poll_seconds: 10, ..WatchRules::default() }).await;
+    seen(&farm, "refs/heads/main", Some(&main)).await;
+    farm.stop_server().await;
+    // A day's outage: several pushes, of which the last counts.
+    repo.commit("a", source("int a;\n"));
+    let last = repo.commit("b", source("int b;\n"));
+    farm.restart_stopped().await;
+    if crate::POSTGRES {
+        let other = farm.another_server().await;
+        for _ in 0..5 {
+            farm.rest.check_project(&name()).await.unwrap();
+            other.rest.check_project(&name()).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+        let head = seen(&farm, "refs/heads/main", Some(&last)).await;
+        farm.finished(head.build.unwrap()).await;
+        other.end().await;
+    } else {
+        let head = seen(&farm, "refs/heads/main", Some(&last)).await;
+        farm.finished(head.build.unwrap()).await;
+    }
+    let all = builds(&farm).await;
+    let mut commits: Vec<&str> = all.iter().map(|build| build.commit.as_str()).collect();
+    commits.sort_unstable();
+    let mut expected = [&*main, &*last];
+    expected.sort_unstable();
+    assert_eq!(commits, expected);
+    for build in &all {
+        farm.finished(build.id).await;
+    }
+    farm.end().await;
+}
+
+#[tokio::test]
+async fn a_newer_commit_takes_the_place_of_older_ones_if_the_project_says_so() {
+    let farm = Farm::with(Setup { agents: 1, ..Setup::default() }, |_| endless()).await;
+    let (repo, main) = with_branches();
+    let rules = WatchRules { supersede: true, ..WatchRules::default() };
+    watch(&farm, &repo.url(), &rules).await;
+    let first = seen(&farm, "refs/heads/main", Some(&main)).await.build.unwrap();
+    farm.until_first_leg_runs(first).await;
+    let next = repo.commit("next", source("int next;\n"));
+    let second = seen(&farm, "refs/heads/main", Some(&next)).await.build.unwrap();
+    let ended = farm.finished(first).await;
+    assert_eq!(ended.outcome, Some(Outcome::Cancelled));
+    assert_eq!(ended.jobs[0].cause, Some(Cause::Superseded), "{ended:?}");
+    assert_eq!(ended.jobs[0].message, CancelReason::Superseded.message());
+    farm.rest.cancel_build(second).await.unwrap();
+    farm.finished(second).await;
+    farm.end().await;
+}
+
+#[tokio::test]
+async fn a_repository_that_is_none_is_said_and_asked_less_often() {
+    let farm = Farm::alone().await;
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("file://{}/nothing", folder.path().display());
+    watch(&farm, &url, &WatchRules { poll_seconds: 10, ..WatchRules::default() }).await;
+    eventually("it has failed", async || {
+        farm.rest.project_watch(&name()).await.unwrap().problem.is_some()
+    })
+    .await;
+    let view = farm.rest.project_watch(&name()).await.unwrap();
+    assert!(view.seen_at.is_none());
+    let ran = run(kiln(&farm.url(), &["refs", "mine"])).await;
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(ran.text().contains("could not be asked the last time"), "{}", ran.text());
+    // It is usable, and once it is there it is built.
+    farm.end().await;
+}
+
+#[tokio::test]
+async fn rules_that_cannot_be_followed_are_refused_and_change_nothing() {
+    let farm = Farm::alone().await;
+    let url = Some("https://example.org/mine".to_owned());
+    farm.rest.add_project(&NewProject { name: name(), url }).await.unwrap();
+    let uploads = NewProject { name: "uploads".parse().unwrap(), url: None };
+    farm.rest.add_project(&uploads).await.unwrap();
+    for (project, rules, status, sentence) in [
+        ("mine", json!({"branches": ["["]}), 422, "is not a pattern"),
+        ("mine", json!({"branches": []}), 422, "name branches or tags"),
+        ("mine", json!({"poll_seconds": 1}), 422, "between 10 and 86400"),
+        ("mine", json!({"queue": "none"}), 422, "there is no queue none"),
+        ("mine", json!({"toolchains": ["gcc:99"]}), 422, "there is no toolchain gcc:99"),
+        ("mine", json!({"brunches": ["a"]}), 422, "unknown field"),
+        ("uploads", json!({}), 409, "has no repository"),
+        ("nobody", json!({}), 404, "there is no project"),
+    ] {
+        let target = format!("/api/v1/projects/{project}/watch");
+        let ask = Ask { body: Value::to_string(&rules).into_bytes(), ..Ask::new("PUT", &*target) };
+        let answer = ask.header("content-type", "application/json").send(farm.address()).await;
+        assert_eq!(answer.status, status, "{rules} {}", answer.text());
+        assert!(answer.text().contains(sentence), "{sentence}: {}", answer.text());
+    }
+    let none = farm.rest.project_watch(&name()).await.unwrap_err();
+    assert!(matches!(none, ClientError::Refused { status: 404, .. }), "{none}");
+    farm.end().await;
+}
