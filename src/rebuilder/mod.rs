@@ -5,7 +5,7 @@
 //! project, ref and commit: whatever is cut off in between is done again and makes no second build.
 
 mod look;
-mod rebuilder;
+mod turns;
 
 pub use look::RebuildError;
-pub use rebuilder::Rebuilder;
+pub use turns::Rebuilder;

@@ -37,7 +37,7 @@ async fn seen(farm: &Farm, reference: &str, commit: Option<&str>) -> HeadView {
     farm.rest.check_project(&name()).await.unwrap();
     eventually("the ref is seen", async || {
         let head = head(farm, reference).await;
-        head.is_some_and(|head| head.commit.as_ref().map(|id| id.as_str()) == commit)
+        head.is_some_and(|head| head.commit.as_ref().map(kiln::model::CommitId::as_str) == commit)
     })
     .await;
     head(farm, reference).await.unwrap()

@@ -102,7 +102,7 @@ impl Rebuilder {
         let host = {
             let mut hosts = self.hosts.lock().await;
             hosts.retain(|_, places| Arc::strong_count(places) > 1);
-            let places = hosts.entry(url.authority().to_string());
+            let places = hosts.entry(url.authority().clone());
             Arc::clone(places.or_insert_with(|| Arc::new(Semaphore::new(OF_ONE_HOST))))
         };
         let _of_host = host.acquire_owned().await?;
