@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    model::{CancelReason, CommitId, Noticed, Principal, WatchDecision},
+    model::{BuildId, CancelReason, CommitId, Noticed, Principal, WatchDecision},
     protocol::{BuildSource, GitSource, GitSubmission, SourceSubmission, SubmitBuild, Trigger},
     queue::{QueueError, Submission},
     source::{GitUrl, SourceError},
@@ -77,14 +77,19 @@ impl super::Rebuilder {
         url: &GitUrl,
         (name, commit, is_first_look, is_default): (&str, Option<&CommitId>, bool, bool),
     ) -> Result<(), RebuildError> {
-        // The key finds what was submitted for it before a crash, so that is not taken for another's.
         let key = commit.map(|commit| format!("watch:{}:{name}:{commit}", project.id));
         let built = match commit {
             Some(commit) => self.store.build_of_commit(project.id, commit).await?,
             None => None,
         };
+        // What was submitted for it before a crash is its own build, and not one of before.
+        let own = match &key {
+            Some(key) if built.is_some() => self.submitted(key).await?,
+            _ => None,
+        };
         let noticed = Noticed { name, commit, is_first_look, is_default, built };
         let (build, skipped) = match (row.rules.decide(&noticed), commit) {
+            _ if own.is_some() => (own, None),
             (WatchDecision::Skip(why), _) => (None, Some(why)),
             (WatchDecision::Built(build), _) => {
                 (Some(build), Some("its commit was built before".to_owned()))
@@ -117,13 +122,21 @@ impl super::Rebuilder {
         Ok(())
     }
 
+    /// The build that a key has made.
+    async fn submitted(&self, key: &str) -> Result<Option<BuildId>, StoreError> {
+        let mut tx = self.store.snapshot().await?;
+        let who = Principal::LocalAdministrator.as_key();
+        let found = self.store.idempotent_build(&mut tx, &who, key).await?;
+        Ok(found.map(|(_, id)| id))
+    }
+
     async fn submit(
         &self,
         row: &WatchRow,
         project: &ProjectRow,
         url: &GitUrl,
         (name, commit, key): (&str, &CommitId, Option<String>),
-    ) -> Result<crate::model::BuildId, QueueError> {
+    ) -> Result<BuildId, QueueError> {
         let rules = &row.rules;
         let short = name.strip_prefix("refs/heads/").or_else(|| name.strip_prefix("refs/tags/"));
         let reference = short.unwrap_or(name).parse().ok();

@@ -204,3 +204,39 @@ async fn rules_that_cannot_be_followed_are_refused_and_change_nothing() {
     assert!(matches!(none, ClientError::Refused { status: 404, .. }), "{none}");
     farm.end().await;
 }
+
+/// Between the submission and the note of it lies a moment in which a server can die.
+#[tokio::test]
+async fn what_was_submitted_and_not_noted_is_found_again() {
+    if crate::POSTGRES {
+        // The note is taken back in the file, which only a server that has one has.
+        return;
+    }
+    let mut farm = Farm::new(|_| hello()).await;
+    let (repo, main) = with_branches();
+    watch(&farm, &repo.url(), &WatchRules::default()).await;
+    let first = seen(&farm, "refs/heads/main", Some(&main)).await;
+    let next = repo.commit("next", source("int next;\n"));
+    let head = seen(&farm, "refs/heads/main", Some(&next)).await;
+    farm.finished(head.build.unwrap()).await;
+    farm.stop_server().await;
+    let database = kiln::config::Database::Sqlite(farm.server_data().join("kiln.db"));
+    let store = kiln::store::Store::open(&database).await.unwrap();
+    let project = store.project_named(&name()).await.unwrap().unwrap().id;
+    let before = kiln::store::HeadRow {
+        name: "refs/heads/main".to_owned(),
+        commit: Some(main.parse().unwrap()),
+        seen_at: first.seen_at,
+        build: first.build,
+        skipped: None,
+    };
+    let mut tx = store.begin().await.unwrap();
+    store.put_head(&mut tx, project, &before).await.unwrap();
+    tx.commit().await.unwrap();
+    store.close().await;
+    farm.restart_stopped().await;
+    let again = seen(&farm, "refs/heads/main", Some(&next)).await;
+    assert_eq!((again.build, again.skipped), (head.build, None));
+    assert_eq!(builds(&farm).await.len(), 2);
+    farm.end().await;
+}
