@@ -9,6 +9,7 @@ pub mod builder;
 pub mod config;
 pub mod diagnostics;
 pub mod disk;
+pub mod forge;
 pub mod meters;
 pub mod pipe;
 pub mod protocol;
