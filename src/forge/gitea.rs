@@ -37,6 +37,7 @@ struct Push {
 }
 
 #[derive(Deserialize)]
+#[expect(clippy::struct_field_names, reason = "they are called so in the payload")]
 struct PullRequest {
     action: String,
     number: u64,

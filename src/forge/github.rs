@@ -10,6 +10,7 @@ use super::event::{
 const MAX_COMMITS: usize = 2_048;
 
 #[derive(Deserialize)]
+#[expect(clippy::struct_field_names, reason = "they are called so in the payload")]
 struct Repository {
     #[serde(default)]
     clone_url: Option<String>,
@@ -40,6 +41,7 @@ struct Push {
 }
 
 #[derive(Deserialize)]
+#[expect(clippy::struct_field_names, reason = "they are called so in the payload")]
 struct PullRequest {
     action: String,
     number: u64,
