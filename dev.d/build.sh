@@ -27,6 +27,15 @@ cmd_images() {
 }
 
 # Never asks anything: tests run where nobody answers. With --all also the further real projects.
+# What a test run takes on the disk, in GiB: compiled tests, images, containers, repositories.
+readonly TEST_SPACE=15
+
+warn_of_space() {
+    local free
+    free=$(df --output=avail --block-size=1G "$root" | tail -n 1 | tr -dc 0-9)
+    ((free >= TEST_SPACE)) || note "only $free GiB are free here; the tests may need $TEST_SPACE, and fail without saying so"
+}
+
 cmd_test() {
     local chosen=(--profile default) skipped=(--skip more_projects::)
     if [[ ${1:-} == --all ]]; then
@@ -35,6 +44,7 @@ cmd_test() {
     fi
     exec </dev/null
     prepare_machine
+    warn_of_space
     ensure_engine
     build_kiln
     build_images

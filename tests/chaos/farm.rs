@@ -90,6 +90,7 @@ impl Farm {
             .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
             .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
             .env("KILN_SERVER_ANONYMOUS", "admin")
+            .env("KILN_SERVER_MIN_FREE_BYTES", "0")
             .env("XDG_RUNTIME_DIR", self.folder.path())
             .env("KILN_SOURCE_SCHEMES", "file")
             .env("KILN_SOURCE_PRIVATE", "allow")
