@@ -3,6 +3,7 @@
 //! `docs/ARCHITECTURE.md` has the map: which module does what, and what may import what.
 
 pub mod model;
+pub mod notifier;
 
 pub mod archive;
 pub mod builder;

@@ -1,5 +1,7 @@
 //! The machine's sources: git mirrors, through `source`.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
@@ -9,7 +11,7 @@ use crate::{
     model::Cause,
     protocol::ClaimedGit,
     sandbox::ByteStream,
-    source::{self, FetchSpec, Fetched, SourceError, Submodules, TreeKind},
+    source::{self, FetchSpec, Fetched, LoginReach, SourceError, Submodules, TreeKind},
 };
 
 /// Files of the root that the builder nearly always wants: asked for with the first look, so that
@@ -46,8 +48,13 @@ impl Sources for source::Sources {
         submodules: Submodules,
         stop: &CancellationToken,
     ) -> Result<Box<dyn FetchedSource>, PortError> {
+        let login = wanted.login.as_ref().map(|claimed| {
+            let reach =
+                if claimed.submodules { LoginReach::Submodules } else { LoginReach::Itself };
+            (Arc::new(claimed.login.clone()), reach)
+        });
         let spec = FetchSpec {
-            url: self.parse_url(&wanted.url)?,
+            url: self.parse_url(&wanted.url)?.with_login(login),
             commit: wanted.commit.clone(),
             refname: wanted.reference.as_ref().map(ToString::to_string),
             submodules,

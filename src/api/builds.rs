@@ -1,5 +1,7 @@
 //! `/api/v1/builds`: submit, list, see, cancel, retry.
 
+use std::sync::Arc;
+
 use axum::{
     Json as Answer,
     extract::State,
@@ -14,13 +16,13 @@ use super::{
     principal::{Administers, Reads, Submits},
 };
 use crate::{
-    model::{BuildId, CancelReason, Revision},
+    model::{BuildId, CancelReason, Revision, Scope},
     protocol::{
         Build, BuildFilter, BuildSource, ErrorEnvelope, GitSource, GitSubmission, Page, Pin,
         PinRequest, Retry, SourceSubmission, SubmitBuild, Trigger, UploadSource,
     },
     queue::Submission,
-    source::{GitUrl, RefSpec},
+    source::{GitUrl, LoginReach, RefSpec},
 };
 
 /// The longest idempotency key.
@@ -64,7 +66,7 @@ async fn submit(
     ApiError::unless_space(&state.queue.settings().space)?;
     state.queue.check_queue(&request).await?;
     let (source, commit, resolved_ref) = match &request.source {
-        SourceSubmission::Git(git) => resolve(&state, git).await?,
+        SourceSubmission::Git(git) => resolve(&state, (&principal.scope(), git)).await?,
         SourceSubmission::Upload(upload) => {
             let source = UploadSource { upload: upload.digest.clone(), base: upload.base.clone() };
             (BuildSource::Upload(source), Revision::Tree(upload.digest.clone()), None)
@@ -81,9 +83,10 @@ async fn submit(
 /// The commit that a git source stands for now.
 async fn resolve(
     state: &AppState,
-    git: &GitSubmission,
+    (scope, git): (&Scope, &GitSubmission),
 ) -> Result<(BuildSource, Revision, Option<String>), ApiError> {
     let url: GitUrl = state.sources.parse_url(&git.url)?;
+    let url = as_its_project(state, scope, url).await?;
     let wanted = match (&git.reference, &git.commit) {
         (Some(_), Some(_)) => {
             return Err(ApiError::invalid("source.git: give either ref or commit, not both"));
@@ -99,6 +102,17 @@ async fn resolve(
     let found = resolved.refname.as_deref().and_then(|name| name.parse().ok());
     let source = GitSource { url: url.to_string(), reference: git.reference.clone().or(found) };
     Ok((BuildSource::Git(source), resolved.commit.into(), resolved.refname))
+}
+
+/// The URL with the login of the project whose repository it is, for who may build that.
+async fn as_its_project(state: &AppState, scope: &Scope, url: GitUrl) -> Result<GitUrl, ApiError> {
+    let project = state.store.project_of_url(&url.to_string()).await?;
+    let Some(project) = project.filter(|project| scope.has(Some(project.id))) else {
+        return Ok(url);
+    };
+    let mut tx = state.store.snapshot().await?;
+    let login = state.secrets.login_for(&mut tx, project.id, &url.authority()).await?;
+    Ok(url.with_login(login.map(|login| (Arc::new(login), LoginReach::Itself))))
 }
 
 async fn created(

@@ -20,8 +20,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
 
 use super::{
-    ApiError, AppState, artifacts, builds, diagnostics, enrollments, events, farm, health, job_log,
-    jobs, metrics, projects, queues, retention, secrets, tokens, uploads, watch,
+    ApiError, AppState, artifacts, builds, diagnostics, enrollments, events, farm, health, hooks,
+    job_log, jobs, logins, metrics, projects, queues, retention, secrets, targets, tokens, uploads,
+    watch,
 };
 
 /// Where the description is.
@@ -74,6 +75,9 @@ pub(super) fn described() -> OpenApiRouter<AppState> {
         .merge(retention::routes())
         .merge(secrets::routes())
         .merge(watch::routes())
+        .merge(hooks::routes())
+        .merge(logins::routes())
+        .merge(targets::routes())
         .merge(tokens::routes())
         .merge(events::routes())
         .merge(metrics::routes())

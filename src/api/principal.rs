@@ -123,6 +123,28 @@ async fn check_place(
     Ok(())
 }
 
+/// Somebody without a token, who proves otherwise that they may: each address may ask so often, and fail
+/// so often.
+#[derive(Debug)]
+pub(super) struct Stranger(IpAddr);
+
+impl FromRequestParts<AppState> for Stranger {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let address = address(parts);
+        state.bounds.request(&whose(&Principal::Anonymous, address))?;
+        Ok(Self(address))
+    }
+}
+
+impl Stranger {
+    /// Notes that they could not prove it.
+    pub(super) fn has_failed(&self, state: &AppState) -> Result<(), ApiError> {
+        state.bounds.failure(self.0)
+    }
+}
+
 /// Anybody who may see anything.
 #[derive(Debug)]
 pub(super) struct Anybody(pub(super) Principal);

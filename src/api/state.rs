@@ -7,9 +7,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Bounds, Feed, Readiness};
 use crate::{
-    artifact::ArtifactStore, auth::Auth, logs::Logs, model::Clock, protocol::ToolchainView,
-    queue::Queue, retention::Retention, secrets::Secrets, source::Sources, store::Store,
-    uploads::Uploads,
+    artifact::ArtifactStore, auth::Auth, logs::Logs, model::Clock, notifier::Notifier,
+    protocol::ToolchainView, queue::Queue, rebuilder::Rebuilder, retention::Retention,
+    secrets::Secrets, source::Sources, store::Store, uploads::Uploads,
 };
 
 /// What handlers work with; cheap to clone.
@@ -39,6 +39,10 @@ pub struct AppState {
     pub hosts_are_all: bool,
     /// How much each may ask for.
     pub bounds: Bounds,
+    /// Tells others how builds go.
+    pub notifier: Notifier,
+    /// Builds new commits by itself.
+    pub rebuilder: Rebuilder,
     /// Secrets of projects.
     pub secrets: Secrets,
     /// What is kept, and what goes.

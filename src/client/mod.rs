@@ -10,6 +10,7 @@ mod bytes;
 mod cursor;
 mod download;
 mod follow;
+mod hooks;
 mod paths;
 mod projects;
 mod queues;

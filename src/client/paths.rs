@@ -123,6 +123,21 @@ impl Paths {
         format!("{}/refs", Self::project(project))
     }
 
+    /// What forges told of a project.
+    pub fn deliveries(project: &ProjectName) -> String {
+        format!("{}/deliveries", Self::project(project))
+    }
+
+    /// Whom a project tells.
+    pub fn targets(project: &ProjectName) -> String {
+        format!("{}/targets", Self::project(project))
+    }
+
+    /// What it told.
+    pub fn notices(project: &ProjectName) -> String {
+        format!("{}/notices", Self::project(project))
+    }
+
     /// The secrets of a project.
     pub fn secrets(project: &ProjectName) -> String {
         format!("{}/secrets", Self::project(project))

@@ -42,6 +42,12 @@ impl Rest {
         &self.http
     }
 
+    /// The address of a path, as people would write it.
+    pub fn url_of(&self, path: &str) -> String {
+        let path = path.trim_start_matches('/');
+        self.http.base().join(path).map_or_else(|_| path.to_owned(), String::from)
+    }
+
     /// What there is at `path`, one of [`Paths`]; as `serde_json::Value` it is the API's own JSON.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         self.http.json(self.http.request(Method::GET, path)).await

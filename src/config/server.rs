@@ -38,6 +38,9 @@ pub struct ServerSettings {
     pub failures_per_minute: NonZeroU32,
     /// Streams of logs and events that one account or address may have open.
     pub streams_per_account: NonZeroU32,
+    /// Where people reach this installation, such as `https://kiln.example.org/`: for links in what others
+    /// are told.
+    pub public_url: Option<Url>,
     /// Where `/metrics` is answered without a token, for who can reach that address; nowhere if not
     /// given.
     pub metrics_listen: Option<SocketAddr>,
@@ -106,6 +109,7 @@ impl Default for ServerSettings {
             requests_per_second: at_least_one(500),
             failures_per_minute: at_least_one(30),
             streams_per_account: at_least_one(2_000),
+            public_url: None,
             metrics_listen: None,
             traces: None,
             audit_days: at_least_one(365),

@@ -34,6 +34,11 @@ pub struct Envelope {
 pub struct NoForge;
 
 impl ForgeKind {
+    /// The kind with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Github, Self::Gitlab, Self::Gitea].into_iter().find(|kind| kind.as_str() == name)
+    }
+
     /// The name as it is written in JSON and in the database.
     pub const fn as_str(self) -> &'static str {
         match self {

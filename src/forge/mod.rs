@@ -1,4 +1,5 @@
-//! Forges: GitHub, GitLab, Gitea and Forgejo – what their webhooks say, and who signed it.
+//! Forges: GitHub, GitLab, Gitea and Forgejo – what their webhooks say, who signed it, and what they
+//! are told.
 //!
 //! A delivery is taken apart in three steps, each of which can only fail in its own way: headers say
 //! which forge it is (`envelope`), the signature over the bytes as they came says whether it is
@@ -12,7 +13,9 @@ mod github;
 mod gitlab;
 mod read;
 mod signature;
+mod status;
 
 pub use envelope::{Envelope, ForgeKind, NoForge};
 pub use event::{BadPayload, ChangeEvent, Event, Head, PushEvent};
 pub use signature::{SharedSecret, Signature};
+pub use status::{CommitState, CommitStatus};

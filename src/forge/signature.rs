@@ -47,6 +47,14 @@ impl SharedSecret {
         (text.len() >= Self::SHORTEST).then_some(Self(text))
     }
 
+    /// The signature over `body`, as GitHub and this program send it: lower-case hexadecimal digits.
+    pub fn sign(&self, body: &[u8]) -> String {
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(self.0.as_bytes()).expect("a key of any length will do");
+        mac.update(body);
+        hex::encode(mac.finalize().into_bytes())
+    }
+
     /// Whether who sent `body` knows this secret.
     pub fn signed(&self, signature: &Signature, body: &[u8]) -> bool {
         match signature {
@@ -79,6 +87,7 @@ mod tests {
         let signed =
             |digits: &str, body: &[u8]| secret.signed(&Signature::Sha256(digits.to_owned()), body);
         assert!(signed(good, b"Hello, World!"));
+        assert_eq!(secret.sign(b"Hello, World!"), good);
         assert!(!signed(good, b"Hello, World"));
         let upper = good.to_uppercase();
         for bad in

@@ -97,6 +97,18 @@ id!(
     TokenId
 );
 id!(
+    /// A delivery of a webhook that came in.
+    DeliveryId
+);
+id!(
+    /// Somebody whom a project tells how its builds go.
+    TargetId
+);
+id!(
+    /// Something that is told to one of them.
+    NoticeId
+);
+id!(
     /// A line of the audit log.
     AuditId
 );

@@ -10,6 +10,7 @@ mod job;
 mod label;
 mod limits;
 mod log;
+mod login;
 mod name;
 mod nearest;
 mod outcome;
@@ -20,12 +21,14 @@ mod retention;
 mod revision;
 mod secret;
 mod source;
+mod target;
 mod watch;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use diagnostic::{DiagnosticKind, FileOrigin, Severity};
 pub use id::{
-    AgentId, AuditId, BuildId, ClaimId, EnrollmentId, IdError, JobId, ProjectId, TokenId,
+    AgentId, AuditId, BuildId, ClaimId, DeliveryId, EnrollmentId, IdError, JobId, NoticeId,
+    ProjectId, TargetId, TokenId,
 };
 pub use job::{
     Attempt, CancelReason, Finished, JobState, MAX_ATTEMPTS, Queued, Running, StateName,
@@ -34,6 +37,7 @@ pub use job::{
 pub use label::{Label, LabelError};
 pub use limits::{LimitError, Limits, LimitsRequest};
 pub use log::{Frame, FrameError, FrameKind, LogPosition, MAX_FRAME_BYTES, Stream};
+pub use login::{Login, LoginError, SshLogin, TokenLogin};
 pub use name::{AccountName, NameError, ProjectName, QueueName, StepName, ToolchainName};
 pub use nearest::nearest;
 pub use outcome::{Cause, Outcome};
@@ -47,4 +51,7 @@ pub use secret::{
     SecretNameError, SecretValue, SecretValueError,
 };
 pub use source::{CommitId, CommitIdError, CommitInfo, RefName, RefNameError};
-pub use watch::{Noticed, WatchDecision, WatchError, WatchRules};
+pub use target::TargetKind;
+pub use watch::{
+    MergeRequest, News, Noticed, PullRequests, WatchDecision, WatchError, WatchRules, WatchStep,
+};

@@ -3,10 +3,14 @@
 use globset::GlobBuilder;
 use serde::{Deserialize, Serialize};
 
-use super::{BuildId, CommitId, QueueName, ToolchainName};
+use super::{
+    ArtifactRules, BuildId, CommitId, QueueName, Recipe, Step, StepKind, StepName, ToolchainName,
+};
 
 /// The most patterns of one kind.
 const MAX_PATTERNS: usize = 64;
+/// What in a commit's message asks for no build, in any case of letters.
+const SKIP: [&str; 4] = ["[skip ci]", "[ci skip]", "[no ci]", "[skip kiln]"];
 /// How often a repository may be asked, and must be, in seconds.
 const POLL_SECONDS: std::ops::RangeInclusive<u32> = 10..=86_400;
 
@@ -20,9 +24,22 @@ pub struct WatchRules {
     /// Patterns of tags, without `refs/tags/`.
     #[schema(max_items = 64)]
     pub tags: Vec<String>,
-    /// The toolchains; none means those of the commit's `.kiln.toml`, then the server's.
+    /// Patterns of paths: a commit that changes none of them is not built. None means all.
+    #[schema(max_items = 64)]
+    pub paths: Vec<String>,
+    /// Patterns of paths that do not count: a commit that changes nothing else is not built.
+    #[schema(max_items = 64)]
+    pub ignore_paths: Vec<String>,
+    /// Which pull and merge requests into a watched branch are built; a webhook tells of them.
+    pub pull_requests: PullRequests,
+    /// The toolchains where the commit's `.kiln.toml` names none; none means the server's.
     #[schema(max_items = 64)]
     pub toolchains: Vec<ToolchainName>,
+    /// The steps where the commit's `.kiln.toml` has none; none means that they are found out.
+    #[schema(max_items = 32)]
+    pub steps: Vec<WatchStep>,
+    /// What is kept where the commit's `.kiln.toml` does not say.
+    pub artifacts: ArtifactRules,
     /// The queue.
     #[schema(value_type = String)]
     pub queue: QueueName,
@@ -36,12 +53,41 @@ pub struct WatchRules {
     pub supersede: bool,
 }
 
+/// A step of a project's own.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WatchStep {
+    /// Its name; `configure`, `compile`, `test` and `install` say what kind it is.
+    pub name: StepName,
+    /// What `sh -c` runs in the source folder.
+    pub run: String,
+}
+
+/// Which pull and merge requests are built.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PullRequests {
+    /// None.
+    None,
+    /// Those from branches of the repository itself, which only its own people can make.
+    #[default]
+    Own,
+    /// Also those from forks: anybody can have anything built then, without secrets and without
+    /// changing the compiler cache.
+    Forks,
+}
+
 impl Default for WatchRules {
     fn default() -> Self {
         Self {
             branches: vec!["*".to_owned()],
             tags: Vec::new(),
+            paths: Vec::new(),
+            ignore_paths: Vec::new(),
+            pull_requests: PullRequests::default(),
             toolchains: Vec::new(),
+            steps: Vec::new(),
+            artifacts: ArtifactRules::default(),
             queue: QueueName::default(),
             priority: 0,
             poll_seconds: 60,
@@ -70,6 +116,9 @@ pub enum WatchError {
     /// Out of bounds.
     #[error("poll_seconds: between {} and {}", POLL_SECONDS.start(), POLL_SECONDS.end())]
     Poll,
+    /// A step that cannot be one, or what is kept.
+    #[error(transparent)]
+    Recipe(#[from] super::RecipeError),
     /// Out of bounds.
     #[error("priority must be between -100 and 100")]
     Priority,
@@ -88,6 +137,28 @@ pub struct Noticed<'a> {
     pub is_default: bool,
     /// The build that there is of this commit, if there is one.
     pub built: Option<BuildId>,
+    /// Where it comes from, if it is a pull or merge request.
+    pub request: Option<MergeRequest<'a>>,
+    /// What is new at the commit, once somebody has looked.
+    pub news: Option<News<'a>>,
+}
+
+/// A pull or merge request.
+#[derive(Clone, Copy, Debug)]
+pub struct MergeRequest<'a> {
+    /// The branch it is to go into, without `refs/heads/`.
+    pub target: &'a str,
+    /// Whether it comes from another repository.
+    pub is_fork: bool,
+}
+
+/// What is new at a commit.
+#[derive(Clone, Copy, Debug)]
+pub struct News<'a> {
+    /// What it says.
+    pub message: &'a str,
+    /// The paths that are not as they were; nothing if that is not known.
+    pub paths: Option<&'a [String]>,
 }
 
 /// What is done about a ref.
@@ -104,7 +175,12 @@ pub enum WatchDecision {
 impl WatchRules {
     /// Whether they can be followed.
     pub fn check(&self) -> Result<(), WatchError> {
-        for (what, patterns) in [("branches", &self.branches), ("tags", &self.tags)] {
+        for (what, patterns) in [
+            ("branches", &self.branches),
+            ("tags", &self.tags),
+            ("paths", &self.paths),
+            ("ignore_paths", &self.ignore_paths),
+        ] {
             if patterns.len() > MAX_PATTERNS {
                 return Err(WatchError::TooMany(what));
             }
@@ -122,7 +198,28 @@ impl WatchRules {
         if !(-100..=100).contains(&self.priority) {
             return Err(WatchError::Priority);
         }
+        self.recipe().validate()?;
         Ok(())
+    }
+
+    /// What builds do where neither the commit nor the submission says anything.
+    pub fn recipe(&self) -> Recipe {
+        let step = |step: &WatchStep| Step {
+            name: step.name.clone(),
+            kind: StepKind::of_name(&step.name),
+            run: step.run.clone(),
+        };
+        Recipe {
+            toolchains: self.toolchains.clone(),
+            steps: self.steps.iter().map(step).collect(),
+            artifacts: self.artifacts.clone(),
+            ..Recipe::default()
+        }
+    }
+
+    /// Whether it matters which paths a commit changes.
+    pub fn minds_paths(&self) -> bool {
+        !self.paths.is_empty() || !self.ignore_paths.is_empty()
     }
 
     /// Whether a ref is one that is watched.
@@ -136,7 +233,8 @@ impl WatchRules {
         patterns.iter().filter_map(|pattern| matcher(pattern)).any(|one| one.is_match(short))
     }
 
-    /// What is done about a ref that is watched.
+    /// What is done about a ref that is watched. Without the commit's news, `Build` is no more than
+    /// that nothing else speaks against it.
     pub fn decide(&self, noticed: &Noticed<'_>) -> WatchDecision {
         if noticed.commit.is_none() {
             return WatchDecision::Skip("it was deleted".to_owned());
@@ -148,7 +246,45 @@ impl WatchRules {
         if noticed.is_first_look && !noticed.is_default {
             return WatchDecision::Skip("it was there before the project was watched".to_owned());
         }
+        if let Some(why) = noticed.request.and_then(|request| self.refuses(request)) {
+            return WatchDecision::Skip(why);
+        }
+        let Some(news) = noticed.news else { return WatchDecision::Build };
+        // Who tags a commit means that one.
+        let is_tag = noticed.name.starts_with("refs/tags/");
+        let said = news.message.to_ascii_lowercase();
+        if let (false, Some(mark)) = (is_tag, SKIP.iter().find(|mark| said.contains(**mark))) {
+            return WatchDecision::Skip(format!("its message says {mark}"));
+        }
+        if let (false, Some(paths)) = (is_tag, news.paths)
+            && !self.counts_any(paths)
+        {
+            return WatchDecision::Skip("it changes no path that counts".to_owned());
+        }
         WatchDecision::Build
+    }
+
+    fn refuses(&self, request: MergeRequest<'_>) -> Option<String> {
+        if !self.watches(&format!("refs/heads/{}", request.target)) {
+            return Some("it is to go into a branch that is not watched".to_owned());
+        }
+        let why = match (self.pull_requests, request.is_fork) {
+            (PullRequests::None, _) => "pull requests of the project are not built",
+            (PullRequests::Own, true) => "pull requests from forks are not built",
+            (PullRequests::Own, false) | (PullRequests::Forks, _) => return None,
+        };
+        Some(why.to_owned())
+    }
+
+    fn counts_any(&self, changed: &[String]) -> bool {
+        let all = |patterns: &[String]| patterns.iter().filter_map(|one| matcher(one)).collect();
+        let (wanted, ignored): (Vec<_>, Vec<_>) = (all(&self.paths), all(&self.ignore_paths));
+        let any = |matchers: &[globset::GlobMatcher], path: &str| {
+            matchers.iter().any(|matcher| matcher.is_match(path))
+        };
+        let counts =
+            |path: &String| (wanted.is_empty() || any(&wanted, path)) && !any(&ignored, path);
+        !self.minds_paths() || changed.iter().any(counts)
     }
 }
 
@@ -198,6 +334,8 @@ mod tests {
             is_first_look: false,
             is_default: false,
             built: None,
+            request: None,
+            news: None,
         };
         let rules = WatchRules::default();
         let built = rules.decide(&Noticed { built: Some(build), is_first_look: true, ..usual });
@@ -217,6 +355,79 @@ mod tests {
     }
 
     #[test]
+    fn what_a_commit_says_and_changes_decides() {
+        let commit = "0123456789abcdef0123456789abcdef01234567".parse().unwrap();
+        let strings =
+            |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
+        let rules = |paths: &[&str], ignore: &[&str]| WatchRules {
+            paths: strings(paths),
+            ignore_paths: strings(ignore),
+            ..WatchRules::default()
+        };
+        for (name, message, paths, ignore, changed, is_built) in [
+            ("refs/heads/a", "one", &[][..], &[][..], Some(&["a.c"][..]), true),
+            ("refs/heads/a", "docs [Skip CI]", &[], &[], Some(&["a.c"]), false),
+            ("refs/heads/a", "subject\n\nwhy: [no ci]", &[], &[], None, false),
+            ("refs/tags/a", "docs [skip ci]", &[], &[], None, true),
+            ("refs/heads/a", "skip ci", &[], &[], None, true),
+            ("refs/heads/a", "", &["src/**"], &[], Some(&["doc/a", "src/x/a.c"]), true),
+            ("refs/heads/a", "", &["src/**"], &[], Some(&["doc/a"]), false),
+            ("refs/heads/a", "", &["src/**"], &[], None, true),
+            ("refs/heads/a", "", &[], &["doc/*", "*.md"], Some(&["doc/a", "README.md"]), false),
+            ("refs/heads/a", "", &[], &["doc/*", "*.md"], Some(&["doc/a", "a.c"]), true),
+            ("refs/heads/a", "", &["src/*"], &["*.md"], Some(&["src/a.md"]), false),
+            ("refs/heads/a", "", &["src/*"], &["*.md"], Some(&["src/a.md", "src/a.c"]), true),
+            // A commit that changes nothing, such as one that starts the same build again.
+            ("refs/heads/a", "", &["src/*"], &[], Some(&[]), false),
+            ("refs/heads/a", "", &[], &[], Some(&[]), true),
+            ("refs/tags/a", "", &["src/*"], &[], Some(&["doc/a"]), true),
+        ] {
+            let changed = changed.map(strings);
+            let noticed = Noticed {
+                name,
+                commit: Some(&commit),
+                is_first_look: false,
+                is_default: false,
+                built: None,
+                request: None,
+                news: Some(News { message, paths: changed.as_deref() }),
+            };
+            let decision = rules(paths, ignore).decide(&noticed);
+            assert_eq!(decision == WatchDecision::Build, is_built, "{noticed:?} {decision:?}");
+        }
+    }
+
+    #[test]
+    fn requests_are_built_as_far_as_the_project_says() {
+        let commit = "0123456789abcdef0123456789abcdef01234567".parse().unwrap();
+        for (policy, target, is_fork, why) in [
+            (PullRequests::Own, "main", false, None),
+            (PullRequests::Own, "main", true, Some("forks")),
+            (PullRequests::Own, "other", false, Some("not watched")),
+            (PullRequests::Forks, "main", true, None),
+            (PullRequests::Forks, "other", true, Some("not watched")),
+            (PullRequests::None, "main", false, Some("not built")),
+        ] {
+            let branches = vec!["main".to_owned()];
+            let rules = WatchRules { branches, pull_requests: policy, ..WatchRules::default() };
+            let noticed = Noticed {
+                name: "refs/pull/1/head",
+                commit: Some(&commit),
+                is_first_look: false,
+                is_default: false,
+                built: None,
+                request: Some(MergeRequest { target, is_fork }),
+                news: None,
+            };
+            match (rules.decide(&noticed), why) {
+                (WatchDecision::Build, None) => {}
+                (WatchDecision::Skip(said), Some(why)) => assert!(said.contains(why), "{said}"),
+                (decision, why) => panic!("{decision:?} {why:?}"),
+            }
+        }
+    }
+
+    #[test]
     fn rules_that_cannot_be_followed_are_refused() {
         let base = WatchRules::default();
         assert_eq!(base.check(), Ok(()));
@@ -227,6 +438,12 @@ mod tests {
             WatchRules { branches: Vec::new(), ..base.clone() },
             WatchRules { poll_seconds: 9, ..base.clone() },
             WatchRules { priority: 101, ..base.clone() },
+            WatchRules { paths: vec!["[".to_owned()], ..base.clone() },
+            WatchRules { ignore_paths: vec![String::new()], ..base.clone() },
+            WatchRules {
+                steps: vec![WatchStep { name: "compile".parse().unwrap(), run: String::new() }],
+                ..base.clone()
+            },
         ] {
             assert!(bad.check().is_err(), "{bad:?}");
         }

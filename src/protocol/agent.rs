@@ -11,8 +11,8 @@ use super::{
     AgentHold, ArtifactsSummary, ClaimedSecrets, DiagnosticsView, SandboxView, TreeBase, UsageView,
 };
 use crate::model::{
-    AgentId, BuildId, ClaimId, CommitId, CommitInfo, JobId, Label, Limits, ProjectId, Recipe,
-    RefName, Revision, Timestamp, ToolchainName, TreeDigest, Verdict,
+    AgentId, BuildId, ClaimId, CommitId, CommitInfo, JobId, Label, Limits, Login, ProjectId,
+    Recipe, RefName, Revision, Timestamp, ToolchainName, TreeDigest, Verdict,
 };
 
 /// The version of this protocol.
@@ -275,6 +275,18 @@ pub struct ClaimedGit {
     pub reference: Option<RefName>,
     /// The commit.
     pub commit: CommitId,
+    /// Who asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<ClaimedLogin>,
+}
+
+/// The login of a project.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ClaimedLogin {
+    /// It.
+    pub login: Login,
+    /// Whether submodules on the same server are asked with it, too: where the commit is trusted.
+    pub submodules: bool,
 }
 
 impl fmt::Display for ClaimedSource {

@@ -132,14 +132,23 @@ pub enum Trigger {
     Manual,
     /// A branch or tag of a watched project moved.
     Push,
+    /// A pull or merge request of a watched project has a new commit.
+    PullRequest,
+    /// It was asked for again, such as after a toolchain's image changed.
+    Rebuild,
 }
 
 impl Trigger {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Manual, Self::Push, Self::PullRequest, Self::Rebuild];
+
     /// The trigger as it is written in JSON and in the database.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Manual => "manual",
             Self::Push => "push",
+            Self::PullRequest => "pull_request",
+            Self::Rebuild => "rebuild",
         }
     }
 }

@@ -10,6 +10,7 @@ mod diagnostics;
 mod enrollment;
 mod error;
 mod event;
+mod hook;
 mod job;
 mod log;
 mod page;
@@ -26,7 +27,7 @@ mod watch;
 
 pub use agent::{
     AgentStatus, AgentView, AppendAnswer, ArtifactPart, ClaimRequest, Claimed, ClaimedCache,
-    ClaimedGit, ClaimedSource, ClaimedUpload, FinishReport, LogEnd, OLDEST_PROTOCOL,
+    ClaimedGit, ClaimedLogin, ClaimedSource, ClaimedUpload, FinishReport, LogEnd, OLDEST_PROTOCOL,
     PROTOCOL_HEADER, PROTOCOL_VERSION, PlanReport, PresentToolchain, RegisterAnswer,
     RegisterRequest, RenewAnswer, RenewRequest, StartReport, UNSAID_PROTOCOL, Work,
     unsupported_protocol, unsupported_server,
@@ -45,6 +46,10 @@ pub use enrollment::{
 };
 pub use error::{ErrorBody, ErrorEnvelope};
 pub use event::{Event, EventKind};
+pub use hook::{
+    DeliveryReceipt, DeliveryView, HookView, LoginView, NewTarget, NoticeView, PutHook, PutLogin,
+    TargetView,
+};
 pub use job::{AttemptView, Job, JobKind, JobSummary, SandboxView, StepView, UsageView};
 pub use log::{LogEvent, LogQuery, LogStreamEnd};
 pub use page::{DEFAULT_PAGE, MAX_PAGE, Page};

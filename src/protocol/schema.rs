@@ -8,9 +8,9 @@ use utoipa::{
 };
 
 use crate::model::{
-    AccountName, AgentId, AuditId, BuildId, CommitId, EnrollmentId, JobId, Label, PackageName,
-    ProjectId, ProjectName, QueueName, RefName, RefPattern, Revision, SecretName, StepName,
-    Timestamp, TokenId, ToolchainName, TreeDigest,
+    AccountName, AgentId, AuditId, BuildId, CommitId, DeliveryId, EnrollmentId, JobId, Label,
+    NoticeId, PackageName, ProjectId, ProjectName, QueueName, RefName, RefPattern, Revision,
+    SecretName, StepName, TargetId, Timestamp, TokenId, ToolchainName, TreeDigest,
 };
 
 macro_rules! text {
@@ -40,6 +40,11 @@ text! {
     AgentId: "AgentId", None, "01KB0Q6M3V8W2T5XJ4C9ZR7HNF", "An agent's id (ULID).";
     EnrollmentId: "EnrollmentId", None, "01KB0Q6M3V8W2T5XJ4C9ZR7HNG",
         "An enrollment token's id (ULID).";
+    DeliveryId: "DeliveryId", None, "01KB0Q6M3V8W2T5XJ4C9ZR7HNM", "A delivery's id (ULID).";
+    TargetId: "TargetId", None, "01KB0Q6M3V8W2T5XJ4C9ZR7HNN",
+        "The id of somebody who is told how builds go (ULID).";
+    NoticeId: "NoticeId", None, "01KB0Q6M3V8W2T5XJ4C9ZR7HNP",
+        "The id of something that is told (ULID).";
     ProjectId: "ProjectId", None, "01KB0Q6M3V8W2T5XJ4C9ZR7HNH", "A project's id (ULID).";
     TokenId: "TokenId", None, "01KB0Q6M3V8W2T5XJ4C9ZR7HNJ", "A token's id (ULID).";
     AuditId: "AuditId", None, "01KB0Q6M3V8W2T5XJ4C9ZR7HNK",

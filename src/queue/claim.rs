@@ -7,8 +7,8 @@ use crate::{
     meters,
     model::{AgentId, JobState, Recipe, Revision},
     protocol::{
-        BuildSource, ClaimRequest, Claimed, ClaimedGit, ClaimedSource, ClaimedUpload, JobKind,
-        Work, unsupported_protocol,
+        BuildSource, ClaimRequest, Claimed, ClaimedGit, ClaimedLogin, ClaimedSource, ClaimedUpload,
+        GitSource, JobKind, Work, unsupported_protocol,
     },
     store::{AgentRow, BuildRow, Fit, JobRow, StoreError},
 };
@@ -153,6 +153,7 @@ impl Queue {
         };
         let secrets = self.secrets_for(change, (row, &build)).await?;
         let cache = self.cache_for(change, (row, &build)).await?;
+        let login = self.login_for(change, &build).await?;
         Ok(Claimed {
             secrets,
             cache,
@@ -160,7 +161,7 @@ impl Queue {
             build: id,
             attempt: super::change::attempts(&row.state),
             lease_ms: millis(self.settings.lease),
-            source: claimed_source(build)?,
+            source: claimed_source(build, login)?,
             work,
         })
     }
@@ -181,10 +182,14 @@ fn without_requires(recipe: &Recipe) -> Recipe {
 }
 
 /// Where an agent finds the source of a build.
-fn claimed_source(build: BuildRow) -> Result<ClaimedSource, QueueError> {
+fn claimed_source(
+    build: BuildRow,
+    login: Option<ClaimedLogin>,
+) -> Result<ClaimedSource, QueueError> {
     match (build.source, build.commit) {
         (BuildSource::Git(git), Revision::Commit(commit)) => {
-            Ok(ClaimedSource::Git(ClaimedGit { url: git.url, reference: git.reference, commit }))
+            let GitSource { url, reference } = git;
+            Ok(ClaimedSource::Git(ClaimedGit { url, reference, commit, login }))
         }
         (BuildSource::Upload(upload), Revision::Tree(digest)) => {
             Ok(ClaimedSource::Upload(ClaimedUpload { digest, base: upload.base }))

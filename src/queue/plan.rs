@@ -3,7 +3,7 @@
 use super::{Queue, QueueError, change::Change};
 use crate::{
     builder,
-    model::{JobId, Limits, Recipe, ToolchainName},
+    model::{BuildId, JobId, Limits, Recipe, ToolchainName},
     protocol::{JobKind, PlanReport},
     store::{JobRow, NewJob},
 };
@@ -29,7 +29,8 @@ impl Queue {
     ) -> Result<Result<(), String>, QueueError> {
         let build = plan.job.build;
         self.store.set_commit_info(&mut change.tx, build, &report.info).await?;
-        let legs = match self.legs(plan.job.recipe.clone(), report) {
+        let defaults = self.defaults_of(change, build).await?;
+        let legs = match self.legs(defaults, plan.job.recipe.clone(), report) {
             Ok(legs) => legs,
             Err(sentence) => return Ok(Err(sentence)),
         };
@@ -54,7 +55,26 @@ impl Queue {
         Ok(Ok(()))
     }
 
-    fn legs(&self, submission: Recipe, report: &PlanReport) -> Result<Legs, String> {
+    /// What the project of a build says where nobody else says anything.
+    async fn defaults_of(
+        &self,
+        change: &mut Change<'_>,
+        build: BuildId,
+    ) -> Result<Recipe, QueueError> {
+        let build = self.store.build_in(&mut change.tx, build).await?;
+        let Some(project) = build.and_then(|build| build.project) else {
+            return Ok(Recipe::default());
+        };
+        let watch = self.store.watch_in(&mut change.tx, project).await?;
+        Ok(watch.map(|row| row.rules.recipe()).unwrap_or_default())
+    }
+
+    fn legs(
+        &self,
+        defaults: Recipe,
+        submission: Recipe,
+        report: &PlanReport,
+    ) -> Result<Legs, String> {
         let settings = &self.settings;
         let file = match &report.recipe_file {
             Some(text) => builder::parse(text.as_bytes()).map_err(|error| error.to_string())?,
@@ -63,7 +83,7 @@ impl Queue {
         // Toolchains do not change what a job does, only which jobs there are; labels only where.
         let what = Recipe { toolchains: Vec::new(), requires: Vec::new(), ..submission.clone() };
         let own_recipe = what == Recipe::default();
-        let recipe = file.overridden_by(submission);
+        let recipe = defaults.overridden_by(file).overridden_by(submission);
         recipe.validate().map_err(|error| error.to_string())?;
         if let Some(sentence) = settings.packages.refusal(&recipe.packages) {
             return Err(sentence);

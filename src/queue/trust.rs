@@ -10,7 +10,9 @@
 use super::{Queue, QueueError, change::Change};
 use crate::{
     model::{Permission, Principal, ProjectId, RefPattern},
-    protocol::{BuildSource, ClaimRequest, ClaimedCache, ClaimedSecrets, JobKind, SubmitBuild},
+    protocol::{
+        BuildSource, ClaimRequest, ClaimedCache, ClaimedLogin, ClaimedSecrets, JobKind, SubmitBuild,
+    },
     store::{BuildRow, JobRow},
 };
 
@@ -69,6 +71,28 @@ impl Queue {
             Some(_) => Vec::new(),
         };
         Ok(ClaimedSecrets { given, withheld })
+    }
+
+    /// How the source of a build is asked for: with the login of its project, if it is of the
+    /// project's own repository. Another one on the same host is not what the login was given for.
+    pub(super) async fn login_for(
+        &self,
+        change: &mut Change<'_>,
+        build: &BuildRow,
+    ) -> Result<Option<ClaimedLogin>, QueueError> {
+        let (BuildSource::Git(git), Some(project)) = (&build.source, build.project) else {
+            return Ok(None);
+        };
+        let Some(row) = self.store.project_in(&mut change.tx, project).await? else {
+            return Ok(None);
+        };
+        if row.url.as_deref() != Some(&git.url) {
+            return Ok(None);
+        }
+        let login = self.secrets.login_of_url(&mut change.tx, project, &git.url).await?;
+        let Some(login) = login else { return Ok(None) };
+        let submodules = withheld(build, &self.trusted(change, project).await?).is_none();
+        Ok(Some(ClaimedLogin { login, submodules }))
     }
 
     /// The compiler cache of a job's project. Only who is trusted changes it: what a cache has goes into

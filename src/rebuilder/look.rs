@@ -2,46 +2,54 @@
 
 use std::collections::BTreeMap;
 
+use tokio_util::sync::CancellationToken;
+
+use super::RebuildError;
 use crate::{
-    model::{BuildId, CancelReason, CommitId, Noticed, Principal, WatchDecision},
+    model::{
+        BuildId, CancelReason, CommitId, MergeRequest, News, Noticed, Principal, WatchDecision,
+    },
     protocol::{BuildSource, GitSource, GitSubmission, SourceSubmission, SubmitBuild, Trigger},
     queue::{QueueError, Submission},
-    source::{GitUrl, SourceError},
+    source::{Comparison, FetchSpec, GitUrl, Submodules},
     store::{HeadRow, ProjectRow, StoreError, WatchRow},
 };
 
-/// A look could not be taken.
-#[derive(Debug, thiserror::Error)]
-pub enum RebuildError {
-    /// The repository did not answer.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// The queue did not take a build.
-    #[error(transparent)]
-    Queue(#[from] QueueError),
-    /// The database failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// There is nothing to look at.
-    #[error("the project has no repository: it takes uploads")]
-    NoRepository,
-    /// It is the end.
-    #[error("the server stops")]
-    Stopping(#[from] tokio::sync::AcquireError),
+/// A watched project.
+#[derive(Clone, Debug)]
+pub(super) struct Watched {
+    pub(super) project: ProjectRow,
+    pub(super) row: WatchRow,
+    pub(super) url: GitUrl,
+}
+
+/// A ref as it was just seen.
+#[derive(Clone, Debug)]
+pub(super) struct Sighting {
+    /// Its full name.
+    pub(super) name: String,
+    /// Where it is; nothing if it is gone.
+    pub(super) commit: Option<CommitId>,
+    /// Where it was before.
+    pub(super) before: Option<CommitId>,
+    pub(super) is_first_look: bool,
+    pub(super) is_default: bool,
+    /// The branch it is to go into and whether it comes from a fork, if it is a pull request.
+    pub(super) request: Option<(String, bool)>,
 }
 
 impl super::Rebuilder {
     /// Submits what the rules say of the refs that are not where they were.
     pub(super) async fn look(
         &self,
-        row: &WatchRow,
-        project: &ProjectRow,
-        url: &GitUrl,
+        watched: &Watched,
+        stop: &CancellationToken,
     ) -> Result<(), RebuildError> {
-        let listed = self.sources.refs(url).await?;
+        let (row, project) = (&watched.row, watched.project.id);
+        let listed = self.sources.refs(&watched.url).await?;
         let known: BTreeMap<String, HeadRow> = self
             .store
-            .heads(project.id)
+            .heads(project)
             .await?
             .into_iter()
             .map(|head| (head.name.clone(), head))
@@ -53,8 +61,12 @@ impl super::Rebuilder {
             .filter(|(name, _)| row.rules.watches(name))
             .map(|(name, commit)| (name.as_str(), commit))
             .collect();
+        // Other names than those of branches and tags are never listed: webhooks tell of them.
+        let is_listed =
+            |name: &str| name.starts_with("refs/heads/") || name.starts_with("refs/tags/");
         let gone = known.values().filter(|head| head.commit.is_some());
-        let gone = gone.map(|head| head.name.as_str()).filter(|name| !now.contains_key(name));
+        let gone = gone.map(|head| head.name.as_str());
+        let gone = gone.filter(|name| is_listed(name) && !now.contains_key(name));
         let gone: Vec<(&str, Option<&CommitId>)> = gone.map(|name| (name, None)).collect();
         let there = now.iter().map(|(name, commit)| (*name, Some(*commit)));
         for (name, commit) in there.chain(gone) {
@@ -62,24 +74,31 @@ impl super::Rebuilder {
             if known.contains_key(name) && before == commit {
                 continue;
             }
-            let is_default = listed.default.as_deref() == Some(name);
-            let noticed = (name, commit, is_first_look, is_default);
-            self.notice(row, project, url, noticed).await?;
+            let sighting = Sighting {
+                name: name.to_owned(),
+                commit: commit.cloned(),
+                before: before.cloned(),
+                is_first_look,
+                is_default: listed.default.as_deref() == Some(name),
+                request: None,
+            };
+            self.notice(watched, sighting, stop).await?;
         }
         Ok(())
     }
 
-    /// One ref that is not where it was.
-    async fn notice(
+    /// What follows from one ref that is not where it was; it is written down.
+    pub(super) async fn notice(
         &self,
-        row: &WatchRow,
-        project: &ProjectRow,
-        url: &GitUrl,
-        (name, commit, is_first_look, is_default): (&str, Option<&CommitId>, bool, bool),
-    ) -> Result<(), RebuildError> {
-        let key = commit.map(|commit| format!("watch:{}:{name}:{commit}", project.id));
-        let built = match commit {
-            Some(commit) => self.store.build_of_commit(project.id, commit).await?,
+        watched: &Watched,
+        sighting: Sighting,
+        stop: &CancellationToken,
+    ) -> Result<HeadRow, RebuildError> {
+        let project = watched.project.id;
+        let name = sighting.name.as_str();
+        let key = sighting.commit.as_ref().map(|commit| format!("watch:{project}:{name}:{commit}"));
+        let built = match &sighting.commit {
+            Some(commit) => self.store.build_of_commit(project, commit).await?,
             None => None,
         };
         // What was submitted for it before a crash is its own build, and not one of before.
@@ -87,39 +106,87 @@ impl super::Rebuilder {
             Some(key) if built.is_some() => self.submitted(key).await?,
             _ => None,
         };
-        let noticed = Noticed { name, commit, is_first_look, is_default, built };
-        let (build, skipped) = match (row.rules.decide(&noticed), commit) {
-            _ if own.is_some() => (own, None),
-            (WatchDecision::Skip(why), _) => (None, Some(why)),
-            (WatchDecision::Built(build), _) => {
-                (Some(build), Some("its commit was built before".to_owned()))
-            }
-            (WatchDecision::Build, None) => (None, None),
-            (WatchDecision::Build, Some(commit)) => {
-                match self.submit(row, project, url, (name, commit, key)).await {
-                    Ok(build) => (Some(build), None),
-                    // It will not be better the next time; the ref is known, and the reason shown.
-                    Err(QueueError::Invalid(sentence)) => (None, Some(sentence)),
-                    Err(error) => return Err(error.into()),
+        let (build, skipped) = match (own, &sighting.commit) {
+            (Some(own), _) => (Some(own), None),
+            (None, commit) => match (self.decide(watched, &sighting, built, stop).await?, commit) {
+                (WatchDecision::Skip(why), _) => (None, Some(why)),
+                (WatchDecision::Built(build), _) => {
+                    (Some(build), Some("its commit was built before".to_owned()))
                 }
-            }
+                (WatchDecision::Build, None) => (None, None),
+                (WatchDecision::Build, Some(commit)) => {
+                    match self.submit(watched, &sighting, (commit, key)).await {
+                        Ok(build) => (Some(build), None),
+                        // It will not be better the next time; the ref is known, and the reason shown.
+                        Err(QueueError::Invalid(sentence)) => (None, Some(sentence)),
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+            },
         };
         let seen_at = self.queue.time().await?;
-        let head =
-            HeadRow { name: name.to_owned(), commit: commit.cloned(), seen_at, build, skipped };
+        let head = HeadRow {
+            name: sighting.name.clone(),
+            commit: sighting.commit.clone(),
+            seen_at,
+            build,
+            skipped,
+        };
         let mut tx = self.store.begin().await?;
-        self.store.put_head(&mut tx, project.id, &head).await?;
+        self.store.put_head(&mut tx, project, &head).await?;
         tx.commit().await?;
         tracing::info!(
-            project.id = %project.id, git.reference = name, build.id = build.map(|id| id.to_string()),
+            project.id = %project, git.reference = name, build.id = build.map(|id| id.to_string()),
             skipped = head.skipped, "a watched ref has moved"
         );
-        if let (Some(build), None, true) = (build, &head.skipped, row.rules.supersede) {
-            for older in self.store.unfinished_before(project.id, (name, build)).await? {
+        if let (Some(build), None, true) = (build, &head.skipped, watched.row.rules.supersede) {
+            for older in self.store.unfinished_before(project, (name, build)).await? {
                 self.queue.cancel_build(older, CancelReason::Superseded).await?;
             }
         }
-        Ok(())
+        Ok(head)
+    }
+
+    /// What the rules say. The commit is fetched only if nothing else speaks against building it.
+    async fn decide(
+        &self,
+        watched: &Watched,
+        sighting: &Sighting,
+        built: Option<BuildId>,
+        stop: &CancellationToken,
+    ) -> Result<WatchDecision, RebuildError> {
+        let rules = &watched.row.rules;
+        let request = sighting.request.as_ref();
+        let noticed = Noticed {
+            name: &sighting.name,
+            commit: sighting.commit.as_ref(),
+            is_first_look: sighting.is_first_look,
+            is_default: sighting.is_default,
+            built,
+            request: request.map(|(target, is_fork)| MergeRequest { target, is_fork: *is_fork }),
+            news: None,
+        };
+        let (decision, Some(commit)) = (rules.decide(&noticed), &sighting.commit) else {
+            return Ok(rules.decide(&noticed));
+        };
+        if decision != WatchDecision::Build {
+            return Ok(decision);
+        }
+        let spec = FetchSpec {
+            url: watched.url.clone(),
+            commit: commit.clone(),
+            refname: Some(sighting.name.clone()),
+            submodules: Submodules::LeftOut,
+        };
+        let since = sighting.before.as_ref().filter(|_| rules.minds_paths());
+        let Comparison { message, paths } = match self.sources.compare(&spec, since, stop).await {
+            Ok(compared) => compared,
+            // What is wrong with the commit itself, its build says in full.
+            Err(error) if error.cause().is_some() => return Ok(WatchDecision::Build),
+            Err(error) => return Err(error.into()),
+        };
+        let news = Some(News { message: &message, paths: paths.as_deref() });
+        Ok(rules.decide(&Noticed { news, ..noticed }))
     }
 
     /// The build that a key has made.
@@ -132,33 +199,33 @@ impl super::Rebuilder {
 
     async fn submit(
         &self,
-        row: &WatchRow,
-        project: &ProjectRow,
-        url: &GitUrl,
-        (name, commit, key): (&str, &CommitId, Option<String>),
+        watched: &Watched,
+        sighting: &Sighting,
+        (commit, key): (&CommitId, Option<String>),
     ) -> Result<BuildId, QueueError> {
-        let rules = &row.rules;
+        let (rules, url) = (&watched.row.rules, watched.url.to_string());
+        let name = sighting.name.as_str();
         let short = name.strip_prefix("refs/heads/").or_else(|| name.strip_prefix("refs/tags/"));
         let reference = short.unwrap_or(name).parse().ok();
         let request = SubmitBuild {
-            toolchains: rules.toolchains.clone(),
             queue: rules.queue.clone(),
             priority: rules.priority,
-            project: Some(project.name.clone()),
+            project: Some(watched.project.name.clone()),
             ..SubmitBuild::of(SourceSubmission::Git(GitSubmission {
-                url: url.to_string(),
+                url: url.clone(),
                 reference: reference.clone(),
                 commit: None,
             }))
         };
+        let is_request = sighting.request.is_some();
         let submission = Submission {
             principal: Principal::LocalAdministrator,
             request,
-            source: BuildSource::Git(GitSource { url: url.to_string(), reference }),
+            source: BuildSource::Git(GitSource { url, reference }),
             commit: commit.clone().into(),
-            project: Some(project.id),
+            project: Some(watched.project.id),
             resolved_ref: Some(name.to_owned()),
-            trigger: Trigger::Push,
+            trigger: if is_request { Trigger::PullRequest } else { Trigger::Push },
             key,
         };
         self.queue.submit(submission).await

@@ -4,8 +4,11 @@
 //! transaction. What was noticed is written after it was submitted, and a submission carries a key of
 //! project, ref and commit: whatever is cut off in between is done again and makes no second build.
 
+mod deliveries;
+mod error;
 mod look;
 mod turns;
 
-pub use look::RebuildError;
+pub use deliveries::{Receipt, ReceiveError};
+pub use error::RebuildError;
 pub use turns::Rebuilder;

@@ -2,14 +2,17 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{
+    Mutex, Notify, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, SemaphorePermit,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::RebuildError;
+use super::{RebuildError, look::Watched};
 use crate::{
     model::{ProjectId, Timestamp},
     queue::Queue,
-    source::Sources,
+    secrets::Secrets,
+    source::{GitUrl, LoginReach, Sources},
     store::{Store, WatchRow},
 };
 
@@ -29,21 +32,41 @@ const TAKEN_FOR: Duration = Duration::from_mins(5);
 /// The longest pause after failures.
 const LONGEST: Duration = Duration::from_hours(1);
 
+/// A project whose time has come, and until when it is this server's.
+#[derive(Debug)]
+struct Taken {
+    row: WatchRow,
+    until: Timestamp,
+}
+
 /// The rebuilder of one server. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Rebuilder {
     pub(super) store: Store,
     pub(super) queue: Queue,
     pub(super) sources: Sources,
+    secrets: Secrets,
+    /// Something is to be done now.
+    pub(super) wake: Arc<Notify>,
     places: Arc<Semaphore>,
     hosts: Arc<Mutex<HashMap<String, Arc<Semaphore>>>>,
+    projects: Arc<Mutex<HashMap<ProjectId, Arc<Mutex<()>>>>>,
 }
 
 impl Rebuilder {
     /// One over this store, queue and way to repositories.
-    pub fn new(store: Store, queue: Queue, sources: Sources) -> Self {
+    pub fn new(store: Store, queue: Queue, sources: Sources, secrets: Secrets) -> Self {
         let places = Arc::new(Semaphore::new(AT_ONCE));
-        Self { store, queue, sources, places, hosts: Arc::default() }
+        Self {
+            store,
+            queue,
+            sources,
+            secrets,
+            wake: Arc::default(),
+            places,
+            hosts: Arc::default(),
+            projects: Arc::default(),
+        }
     }
 
     /// Looks at projects until told to stop.
@@ -52,13 +75,25 @@ impl Rebuilder {
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
+                () = self.wake.notified() => {}
                 () = tokio::time::sleep(INTERVAL) => {}
             }
-            match self.take().await {
+            match self.take_deliveries().await {
                 Ok(due) => {
                     for row in due {
                         let (this, stop) = (self.clone(), stop.clone());
-                        looking.spawn(async move { this.turn(row, stop).await });
+                        looking.spawn(async move { this.deliver(row, &stop).await });
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(%error, "deliveries cannot be worked on; trying again");
+                }
+            }
+            match self.take().await {
+                Ok(due) => {
+                    for taken in due {
+                        let (this, stop) = (self.clone(), stop.clone());
+                        looking.spawn(async move { this.turn(taken, stop).await });
                     }
                 }
                 Err(error) => {
@@ -70,55 +105,90 @@ impl Rebuilder {
         looking.wait().await;
     }
 
-    async fn take(&self) -> Result<Vec<WatchRow>, RebuildError> {
+    async fn take(&self) -> Result<Vec<Taken>, RebuildError> {
         let now = self.queue.time().await?;
+        let until = now.plus(TAKEN_FOR);
         let mut tx = self.store.begin().await?;
-        let due = self.store.take_watches(&mut tx, (now, now.plus(TAKEN_FOR)), TAKEN).await?;
+        let due = self.store.take_watches(&mut tx, (now, until), TAKEN).await?;
         tx.commit().await?;
-        Ok(due)
+        Ok(due.into_iter().map(|row| Taken { row, until }).collect())
     }
 
     /// One look at one project, and when the next is.
-    async fn turn(&self, row: WatchRow, stop: CancellationToken) {
-        let id = row.project;
+    async fn turn(&self, taken: Taken, stop: CancellationToken) {
+        let id = taken.row.project;
         let looked = tokio::select! {
             () = stop.cancelled() => return,
-            looked = self.in_its_place(&row) => looked,
+            looked = self.in_its_place(id, &stop) => looked,
         };
         if let Err(error) = &looked {
             tracing::warn!(project.id = %id, "a watched project could not be looked at: {error}");
         }
-        if let Err(error) = self.end(&row, looked.err().map(|error| error.to_string())).await {
+        if let Err(error) = self.end(&taken, looked.err().map(|error| error.to_string())).await {
             // Its time comes again when the one it was taken for is over.
             tracing::error!(project.id = %id, %error, "how a look went could not be written");
         }
     }
 
-    async fn in_its_place(&self, row: &WatchRow) -> Result<(), RebuildError> {
-        let project = self.store.project(row.project).await?;
-        let Some(project) = project else { return Ok(()) };
+    async fn in_its_place(
+        &self,
+        project: ProjectId,
+        stop: &CancellationToken,
+    ) -> Result<(), RebuildError> {
+        let _turn = self.turn_of(project).await;
+        let Some(watched) = self.watched(project).await? else { return Ok(()) };
+        let _places = self.places_for(&watched.url).await?;
+        self.look(&watched, stop).await
+    }
+
+    /// A watched project as it is now, and how its repository is asked.
+    pub(super) async fn watched(&self, id: ProjectId) -> Result<Option<Watched>, RebuildError> {
+        let (project, row) = (self.store.project(id).await?, self.store.watch(id).await?);
+        let (Some(project), Some(row)) = (project, row) else { return Ok(None) };
         let url = project.url.as_deref().ok_or(RebuildError::NoRepository)?;
         let url = self.sources.parse_url(url)?;
+        let mut tx = self.store.snapshot().await?;
+        let login = self.secrets.login_for(&mut tx, id, &url.authority()).await?;
+        // Nothing but the refs and the commit itself is asked for here.
+        let url = url.with_login(login.map(|login| (Arc::new(login), LoginReach::Itself)));
+        Ok(Some(Watched { project, row, url }))
+    }
+
+    /// Waits until nobody else in this process is at a project.
+    pub(super) async fn turn_of(&self, project: ProjectId) -> OwnedMutexGuard<()> {
+        let lock = {
+            let mut projects = self.projects.lock().await;
+            projects.retain(|_, lock| Arc::strong_count(lock) > 1);
+            Arc::clone(projects.entry(project).or_default())
+        };
+        lock.lock_owned().await
+    }
+
+    /// Waits until a repository may be asked.
+    pub(super) async fn places_for(
+        &self,
+        url: &GitUrl,
+    ) -> Result<(OwnedSemaphorePermit, SemaphorePermit<'_>), RebuildError> {
         let host = {
             let mut hosts = self.hosts.lock().await;
             hosts.retain(|_, places| Arc::strong_count(places) > 1);
-            let places = hosts.entry(url.authority().clone());
+            let places = hosts.entry(url.authority());
             Arc::clone(places.or_insert_with(|| Arc::new(Semaphore::new(OF_ONE_HOST))))
         };
-        let _of_host = host.acquire_owned().await?;
-        let _place = self.places.acquire().await?;
-        self.look(row, &project, &url).await
+        let of_host = host.acquire_owned().await?;
+        Ok((of_host, self.places.acquire().await?))
     }
 
-    async fn end(&self, row: &WatchRow, problem: Option<String>) -> Result<(), RebuildError> {
+    async fn end(&self, taken: &Taken, problem: Option<String>) -> Result<(), RebuildError> {
+        let row = &taken.row;
         let now = self.queue.time().await?;
         let failures = if problem.is_some() { row.failures.saturating_add(1) } else { 0 };
         let usual = Duration::from_secs(row.rules.poll_seconds.into());
         let pause = pause(usual, failures, rand::random_range(0.0..0.1));
         let mut tx = self.store.begin().await?;
         let seen = problem.is_none().then_some(now);
-        let ended = (problem.as_deref(), failures);
-        self.store.end_watch(&mut tx, row.project, (now.plus(pause), seen), ended).await?;
+        let times = (taken.until, now.plus(pause), seen);
+        self.store.end_watch(&mut tx, row.project, times, (problem.as_deref(), failures)).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -129,6 +199,7 @@ impl Rebuilder {
         let mut tx = self.store.begin().await?;
         let is_watched = self.store.hurry_watch(&mut tx, project, now).await?;
         tx.commit().await?;
+        self.wake.notify_one();
         Ok(is_watched)
     }
 }

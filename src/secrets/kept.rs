@@ -8,7 +8,7 @@ use crate::{
         ProjectId, SecretForm, SecretName, SecretValue, SecretValueError, StepName, Timestamp,
     },
     protocol::ClaimedSecret,
-    store::{SecretRow, Store, StoreError, Tx},
+    store::{SealedPlace, SecretRow, Store, StoreError, Tx},
 };
 
 /// The most secrets of a project, and the bytes of all of them: a job gets and masks them all.
@@ -37,12 +37,10 @@ pub enum SecretsError {
         ours: String,
     },
     /// A row does not open.
-    #[error("the secret {name} of project {project} cannot be opened: {problem}; set it again")]
+    #[error("what is sealed as {place} cannot be opened: {problem}; set it again")]
     Damaged {
-        /// Its name.
-        name: SecretName,
-        /// Its project.
-        project: ProjectId,
+        /// Where it lies.
+        place: SealedPlace,
         /// Why.
         problem: super::OpenError,
     },
@@ -100,16 +98,12 @@ impl Secrets {
         if new.steps.len() > MAX_STEPS {
             return Err(SecretsError::TooMany(format!("a secret names at most {MAX_STEPS} steps")));
         }
-        let sealed = self.key.seal(&place(new.project, &new.name), &new.value);
         let (project, form, steps) = (new.project, new.form, new.steps);
+        let mut tx = self.store.begin().await?;
+        let place = SealedPlace::Secret(project, new.name.clone());
+        let sealed = self.seal(&mut tx, &place, &new.value).await?;
         let row =
             SecretRow { name: new.name, form, steps, sealed, updated_by: by, updated_at: now };
-        let mut tx = self.store.begin().await?;
-        // Another server may have begun with another key while there was no secret.
-        let theirs = self.store.lock_secrets_key(&mut tx).await?.unwrap_or_default();
-        if theirs != self.key.id() {
-            return Err(SecretsError::OtherKey { theirs, ours: self.key.id().to_owned() });
-        }
         let others = self.store.secrets(&mut tx, project).await?;
         let others: Vec<_> = others.into_iter().filter(|other| other.name != row.name).collect();
         let bytes: usize = others.iter().chain([&row]).map(|row| row.sealed.len()).sum();
@@ -122,6 +116,32 @@ impl Secrets {
         self.store.put_secret(&mut tx, project, &row).await?;
         tx.commit().await?;
         Ok(row)
+    }
+
+    /// The database that all of it is in.
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Seals a value for its place, in the transaction that puts it there.
+    pub async fn seal(
+        &self,
+        tx: &mut Tx,
+        place: &SealedPlace,
+        value: &SecretValue,
+    ) -> Result<Vec<u8>, SecretsError> {
+        // Another server may have begun with another key while nothing was sealed.
+        let theirs = self.store.lock_secrets_key(tx).await?.unwrap_or_default();
+        if theirs != self.key.id() {
+            return Err(SecretsError::OtherKey { theirs, ours: self.key.id().to_owned() });
+        }
+        Ok(self.key.seal(&place.to_string(), value))
+    }
+
+    /// The value that was sealed for a place.
+    pub fn open_at(&self, place: &SealedPlace, sealed: &[u8]) -> Result<SecretValue, SecretsError> {
+        let opened = self.key.open(&place.to_string(), sealed);
+        opened.map_err(|problem| SecretsError::Damaged { place: place.clone(), problem })
     }
 
     /// The secrets of a project, by name; sealed.
@@ -147,40 +167,26 @@ impl Secrets {
         let rows = self.store.secrets(tx, project).await?;
         rows.into_iter()
             .map(|row| {
-                let value = self.key.open(&place(project, &row.name), &row.sealed);
-                let value = value.map_err(|problem| {
-                    let name = row.name.clone();
-                    SecretsError::Damaged { name, project, problem }
-                })?;
+                let place = SealedPlace::Secret(project, row.name.clone());
+                let value = self.open_at(&place, &row.sealed)?;
                 Ok(ClaimedSecret { name: row.name, form: row.form, steps: row.steps, value })
             })
             .collect()
     }
 
-    /// Seals everything with another key, in one transaction; how many secrets that were.
+    /// Seals everything with another key, in one transaction; how many values that were.
     pub async fn rekey(self, new: &SealingKey) -> Result<usize, SecretsError> {
         let mut tx = self.store.begin().await?;
         self.store.lock_secrets_key(&mut tx).await?;
-        let mut count = 0;
-        for project in self.store.projects_in(&mut tx).await? {
-            for row in self.store.secrets(&mut tx, project.id).await? {
-                let place = place(project.id, &row.name);
-                let value = self.key.open(&place, &row.sealed).map_err(|problem| {
-                    let name = row.name.clone();
-                    SecretsError::Damaged { name, project: project.id, problem }
-                })?;
-                let row = SecretRow { sealed: new.seal(&place, &value), ..row };
-                self.store.put_secret(&mut tx, project.id, &row).await?;
-                count += 1;
-            }
+        let all = self.store.sealed_values(&mut tx).await?;
+        let count = all.len();
+        for (place, sealed) in all {
+            let value = self.open_at(&place, &sealed)?;
+            let sealed = new.seal(&place.to_string(), &value);
+            self.store.reseal(&mut tx, &place, sealed).await?;
         }
         self.store.set_secrets_key(&mut tx, new.id()).await?;
         tx.commit().await?;
         Ok(count)
     }
-}
-
-/// What a value is sealed for.
-fn place(project: ProjectId, name: &SecretName) -> String {
-    format!("secret/{project}/{name}")
 }

@@ -4,8 +4,11 @@
 //! it tells anything. It is opened at one place, when a job that may have it is given to an agent.
 //! Which builds may is decided when they are submitted, by the ref they came from: `queue` does it.
 
+mod hooks;
 mod kept;
 mod key;
+mod logins;
+mod targets;
 
 pub use kept::{NewSecret, Secrets, SecretsError};
 pub use key::{OpenError, SealingKey};

@@ -30,6 +30,7 @@ use crate::{
     logs::Logs,
     meters,
     model::{Clock, LimitError, RetentionPolicy},
+    notifier::Notifier,
     protocol::ToolchainView,
     queue::{Queue, QueueError, QueueSettings},
     rebuilder::Rebuilder,
@@ -170,6 +171,14 @@ impl Server {
             Arc::clone(&clock),
             settings.retention.over(&RetentionPolicy::default()),
         );
+        let rebuilder =
+            Rebuilder::new(store.clone(), queue.clone(), sources.clone(), secrets.clone());
+        let notifier = Notifier::new(
+            (store.clone(), queue.clone()),
+            sources.clone(),
+            secrets.clone(),
+            settings.server.public_url.clone(),
+        );
         let state = AppState {
             uploads,
             feed: Feed::new(store.clone()),
@@ -190,6 +199,8 @@ impl Server {
             bounds: Bounds::new(server),
             readiness: Readiness::default(),
             retention,
+            notifier,
+            rebuilder,
             secrets,
             clock: Arc::clone(&clock),
             resolving: Arc::new(Semaphore::new(RESOLVING)),
@@ -259,9 +270,12 @@ impl Server {
             forget::run((kept, bounds), (audit_clock, audit_days), token).await;
             Ok(())
         });
-        let rebuilder =
-            Rebuilder::new(state.store.clone(), state.queue.clone(), state.sources.clone());
-        let token = stop.clone();
+        let (notifier, token) = (state.notifier.clone(), stop.clone());
+        tasks.spawn(async move {
+            notifier.run(token).await;
+            Ok(())
+        });
+        let (rebuilder, token) = (state.rebuilder.clone(), stop.clone());
         tasks.spawn(async move {
             rebuilder.run(token).await;
             Ok(())

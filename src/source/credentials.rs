@@ -16,8 +16,15 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::{GitUrl, SourceError, helper::SshAccess, relay::Authorization};
-use crate::config::Scheme;
+use super::{
+    GitUrl, SourceError,
+    helper::{SshAccess, SshKey},
+    relay::Authorization,
+};
+use crate::{
+    config::Scheme,
+    model::{Login, SecretValue},
+};
 
 /// The largest credentials file that is read.
 const MAX_FILE: u64 = 1 << 20;
@@ -40,7 +47,7 @@ struct File {
 }
 
 /// What one host gets.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Credential {
     username: Option<String>,
@@ -51,12 +58,18 @@ pub(super) struct Credential {
     plain_http: bool,
     /// File with a private key, for ssh.
     ssh_key: Option<PathBuf>,
+    /// The key itself: never in the file.
+    #[serde(skip)]
+    key: Option<SecretValue>,
     /// The host's public key as in `known_hosts`, for ssh.
     host_key: Option<String>,
 }
 
-/// The credential that the file has for the server of `url`.
+/// The login that `url` carries, else the credential that the file has for its server.
 pub(super) fn find(file: Option<&Path>, url: &GitUrl) -> Result<Option<Credential>, SourceError> {
+    if let Some(login) = url.login() {
+        return Ok(Some(login.into()));
+    }
     let Some(path) = file else { return Ok(None) };
     let mut file = load(path)?;
     Ok(file.host.remove(&url.authority()))
@@ -103,6 +116,24 @@ fn load(path: &Path) -> Result<File, SourceError> {
     Ok(parsed)
 }
 
+impl From<&Login> for Credential {
+    fn from(login: &Login) -> Self {
+        let username = login.username().map(str::to_owned);
+        let mut credential = Self { username, ..Self::default() };
+        match login {
+            Login::Token(login) => {
+                let token = String::from_utf8_lossy(login.token.reveal()).into_owned();
+                (credential.token, credential.plain_http) = (Some(Secret(token)), login.plain_http);
+            }
+            Login::SshKey(login) => {
+                credential.key = Some(login.key.clone());
+                credential.host_key = Some(login.host_key.clone());
+            }
+        }
+        credential
+    }
+}
+
 impl Credential {
     /// The header for https; over http only where that was allowed by name.
     pub(super) fn authorization(&self, scheme: Scheme) -> Option<Authorization> {
@@ -115,8 +146,9 @@ impl Credential {
     /// What ssh needs.
     pub(super) fn ssh(&self, url: &GitUrl) -> Option<SshAccess> {
         let user = url.user().or(self.username.as_deref()).unwrap_or("git").to_owned();
-        let (key, host_key) = (self.ssh_key.clone()?, self.host_key.clone()?);
-        Some(SshAccess { user, key, host_key })
+        let file = self.ssh_key.clone().map(SshKey::File);
+        let key = file.or_else(|| self.key.clone().map(SshKey::Text))?;
+        Some(SshAccess { user, key, host_key: self.host_key.clone()? })
     }
 
     /// Names who is asking, without saying how: mirrors of different people are kept apart.
@@ -126,6 +158,7 @@ impl Credential {
             self.username.as_deref().unwrap_or_default().as_bytes(),
             self.token.as_ref().map(|token| token.0.as_bytes()).unwrap_or_default(),
             self.ssh_key.as_ref().map(|key| key.as_os_str().as_encoded_bytes()).unwrap_or_default(),
+            self.key.as_ref().map(SecretValue::reveal).unwrap_or_default(),
         ] {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);

@@ -42,6 +42,27 @@ impl Dialer {
 
     /// Connects to `host` at an address that was vetted: the name is looked up once, here.
     pub(super) async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, SourceError> {
+        let mut why = "its name has no address".to_owned();
+        for address in self.addresses(host, port).await?.into_iter().take(MAX_ADDRESSES) {
+            match timeout(STEP, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => {
+                    // Requests are small and each is waited for.
+                    let _ = stream.set_nodelay(true);
+                    return Ok(stream);
+                }
+                Ok(Err(error)) => why = foreign(&error.to_string()),
+                Err(_) => "it does not answer".clone_into(&mut why),
+            }
+        }
+        Err(unreachable(host, &why))
+    }
+
+    /// The addresses of a host that policy allows; its name is looked up here and nowhere else.
+    pub(super) async fn addresses(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> Result<Vec<SocketAddr>, SourceError> {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let addresses: Vec<SocketAddr> = match bare.parse::<IpAddr>() {
             Ok(address) => vec![(address, port).into()],
@@ -54,19 +75,16 @@ impl Dialer {
                 Err(_) => return Err(unreachable(host, "looking up its name takes too long")),
             },
         };
-        let mut why = "its name has no address".to_owned();
-        for address in vet(host, addresses, self.private)?.into_iter().take(MAX_ADDRESSES) {
-            match timeout(STEP, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => {
-                    // Requests are small and each is waited for.
-                    let _ = stream.set_nodelay(true);
-                    return Ok(stream);
-                }
-                Ok(Err(error)) => why = foreign(&error.to_string()),
-                Err(_) => "it does not answer".clone_into(&mut why),
-            }
-        }
-        Err(unreachable(host, &why))
+        self.vetted(host, addresses)
+    }
+
+    /// Those of these addresses that policy allows; a refusal if there are some and it allows none.
+    pub(super) fn vetted(
+        &self,
+        host: &str,
+        addresses: Vec<SocketAddr>,
+    ) -> Result<Vec<SocketAddr>, SourceError> {
+        vet(host, addresses, self.private)
     }
 
     /// Speaks TLS over a connection; the certificate must be good for `host`.
@@ -88,7 +106,7 @@ impl Dialer {
         }
     }
 
-    fn tls_config(&self) -> Result<Arc<ClientConfig>, SourceError> {
+    pub(super) fn tls_config(&self) -> Result<Arc<ClientConfig>, SourceError> {
         if let Some(config) = self.tls.get() {
             return Ok(Arc::clone(config));
         }

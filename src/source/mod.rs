@@ -5,6 +5,7 @@
 //! the network goes through a gate in this one (`relay`). `Sources` is the way in.
 
 mod address;
+mod compare;
 mod credentials;
 mod dial;
 mod error;
@@ -14,13 +15,16 @@ mod history;
 mod http;
 mod mirror;
 mod nested;
+mod post;
 mod relay;
 mod sources;
 mod submodules;
 mod url;
 
+pub use compare::Comparison;
 pub use error::SourceError;
 pub use fetch::{Checkout, FetchSpec, Fetched, MissingSubmodule, Submodules};
 pub use helper::{TreeEntry, TreeKind, helper_main};
+pub use post::{Post, PostAnswer};
 pub use sources::{ByteStream, Inspection, Listed, RefSpec, Resolved, Sources};
-pub use url::GitUrl;
+pub use url::{GitUrl, LoginReach};

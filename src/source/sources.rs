@@ -39,7 +39,7 @@ const MAX_ADVERTISEMENT: u64 = 128 << 20;
 /// Room for what a fetch writes beside the pack: its index.
 const BESIDE_THE_PACK: u64 = 64 << 20;
 /// What a helper that only reads may write.
-const NO_FILES: u64 = 1 << 20;
+pub(super) const NO_FILES: u64 = 1 << 20;
 /// The largest of the small files that are read: a recipe is a page of text.
 const MAX_SMALL_FILE: u64 = 64 << 10;
 /// The largest source file that is read for a few of its lines: nearly all are smaller.
@@ -251,7 +251,7 @@ impl Inner {
         let ssh = credential.as_ref().and_then(|one| one.ssh(url));
         if url.scheme() == Scheme::Ssh && ssh.is_none() {
             return Err(SourceError::Credentials(format!(
-                "{} needs ssh_key and host_key in the credentials file",
+                "{} needs a key: kiln credential, or ssh_key and host_key in the credentials file",
                 url.authority()
             )));
         }
@@ -259,6 +259,10 @@ impl Inner {
         let relay = Relay::open(url, &self.dialer, authorization, most).await?;
         let access = Access { url: relay.url().to_owned(), ssh };
         Ok((Way { access, relay: Some(relay) }, key))
+    }
+
+    pub(super) fn dialer(&self) -> &Dialer {
+        &self.dialer
     }
 
     pub(super) async fn call(

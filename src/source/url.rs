@@ -4,13 +4,20 @@
 //! that disagree about where the host ends are how such gates are passed by. What is unusual in a
 //! URL – passwords, queries, quotes, encoded control characters – is refused, not repaired.
 
-use std::fmt;
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 use serde::{Serialize, Serializer};
 use url::{Host, Url};
 
 use super::{SourceError, address::is_public, error::foreign};
-use crate::config::{PrivateAddresses, Scheme, SourceSettings};
+use crate::{
+    config::{PrivateAddresses, Scheme, SourceSettings},
+    model::Login,
+};
 
 /// The longest URL that is accepted, in bytes.
 const MAX_URL: usize = 2048;
@@ -25,6 +32,33 @@ pub struct GitUrl {
     port: Option<u16>,
     /// Percent-encoded, begins with a slash.
     path: String,
+    /// Who asks there.
+    login: Carried,
+}
+
+/// The login that a URL carries: part of how it is asked, not of what it is.
+#[derive(Clone, Default, Debug)]
+struct Carried(Option<(Arc<Login>, LoginReach)>);
+
+impl PartialEq for Carried {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Carried {}
+
+impl Hash for Carried {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
+
+/// Whether the submodules of a repository are asked with its login, too, if they are on its server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LoginReach {
+    /// No: who could write the commit could have any repository fetched that the login may read.
+    Itself,
+    /// Yes.
+    Submodules,
 }
 
 impl GitUrl {
@@ -63,7 +97,7 @@ impl GitUrl {
         if port == Some(0) {
             return Err(refused(text, "port 0 cannot be reached"));
         }
-        Ok(Self { scheme, user, host, port, path })
+        Ok(Self { scheme, user, host, port, path, login: Carried::default() })
     }
 
     /// The scheme.
@@ -94,6 +128,17 @@ impl GitUrl {
         self.user.as_deref()
     }
 
+    /// The same, asked with this login. It is for this server; a redirect does not get it.
+    #[must_use]
+    pub fn with_login(self, login: Option<(Arc<Login>, LoginReach)>) -> Self {
+        Self { login: Carried(login), ..self }
+    }
+
+    /// The login that it carries.
+    pub(super) fn login(&self) -> Option<&Login> {
+        self.login.0.as_ref().map(|(login, _)| &**login)
+    }
+
     /// The path, percent-encoded, with its leading slash.
     pub(super) fn path(&self) -> &str {
         &self.path
@@ -104,7 +149,7 @@ impl GitUrl {
     pub fn join(&self, text: &str, settings: &SourceSettings) -> Result<Self, SourceError> {
         check_text(text)?;
         if !(text.starts_with("./") || text.starts_with("../")) {
-            return Self::parse(text, settings);
+            return Ok(self.lend_to(Self::parse(text, settings)?));
         }
         let mut parts: Vec<&str> = self.path.trim_end_matches('/').split('/').collect();
         for part in text.trim_end_matches('/').split('/') {
@@ -118,7 +163,14 @@ impl GitUrl {
             }
         }
         let joined = Self { path: parts.join("/"), ..self.clone() };
-        Self::parse(&joined.to_string(), settings)
+        Ok(self.lend_to(Self::parse(&joined.to_string(), settings)?))
+    }
+
+    /// The URL of a submodule, asked as this one is if it is on the same server and may be.
+    fn lend_to(&self, url: Self) -> Self {
+        let is_same = (url.scheme, url.authority()) == (self.scheme, self.authority());
+        let login = self.login.0.clone();
+        url.with_login(login.filter(|(_, reach)| is_same && *reach == LoginReach::Submodules))
     }
 }
 

@@ -146,11 +146,10 @@ impl TryFrom<Flat> for BuildRow {
                 .transpose()?,
             created_by: flat.created_by,
             created_at: Timestamp::from_millis(flat.created_at),
-            trigger: match flat.trigger_kind.as_str() {
-                "manual" => Trigger::Manual,
-                "push" => Trigger::Push,
-                _ => return Err(bad("unknown trigger")),
-            },
+            trigger: Trigger::ALL
+                .into_iter()
+                .find(|trigger| trigger.as_str() == flat.trigger_kind)
+                .ok_or_else(|| bad("unknown trigger"))?,
             upload_expired_at: flat.upload_expired_at.map(Timestamp::from_millis),
             source,
             resolved_ref: flat.resolved_ref,

@@ -11,9 +11,9 @@ use super::{
 };
 use crate::{
     model::{
-        AgentId, Attempt, BuildId, CancelReason, Cause, ClaimId, Finished, JobId, JobState, Label,
-        Limits, Outcome, ProjectId, QueueName, Queued, Recipe, Revision, Running, Timestamp,
-        ToolchainName, Verdict,
+        AgentId, Attempt, BuildId, CancelReason, Cause, ClaimId, CommitId, Finished, JobId,
+        JobState, Label, Limits, Outcome, ProjectId, QueueName, Queued, Recipe, Revision, Running,
+        Timestamp, ToolchainName, Verdict,
     },
     protocol::{BuildSource, JobKind},
 };
@@ -449,6 +449,23 @@ impl Store {
         .fetch_column::<String>(self)
         .await?;
         ids.iter().map(|id| column(TABLE, id, id)).collect()
+    }
+
+    /// The newest job of a project for a commit and toolchain; without one, its newest plan.
+    pub async fn newest_job(
+        &self,
+        project: ProjectId,
+        commit: &CommitId,
+        toolchain: Option<&ToolchainName>,
+    ) -> Result<Option<JobRow>, StoreError> {
+        let kind = if toolchain.is_some() { "leg" } else { "plan" };
+        let query = sql("SELECT jobs.* FROM jobs JOIN builds ON builds.id = jobs.build_id \
+             WHERE builds.project_id = $1 AND builds.commit_id = $2 AND jobs.kind = $3 \
+             AND COALESCE(jobs.toolchain, '') = $4 ORDER BY jobs.id DESC LIMIT 1");
+        let query = query.bind(project.to_string()).bind(commit.as_str()).bind(kind);
+        let name = toolchain.map(ToString::to_string).unwrap_or_default();
+        let row = query.bind(name).fetch_optional::<Flat>(self).await?;
+        row.map(JobRow::try_from).transpose()
     }
 
     /// The successful legs that built a revision and kept something, the newest first.

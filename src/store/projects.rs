@@ -82,6 +82,16 @@ impl Store {
         query.fetch_optional::<Flat>(self).await?.map(ProjectRow::try_from).transpose()
     }
 
+    /// The same as the transaction sees it.
+    pub async fn project_in(
+        &self,
+        tx: &mut Tx,
+        id: ProjectId,
+    ) -> Result<Option<ProjectRow>, StoreError> {
+        let query = sql("SELECT * FROM projects WHERE id = $1").bind(id.to_string());
+        query.fetch_optional::<Flat>(tx).await?.map(ProjectRow::try_from).transpose()
+    }
+
     /// The project with this name.
     pub async fn project_named(
         &self,
@@ -105,6 +115,11 @@ impl Store {
             sql("DELETE FROM secrets WHERE project_id = $1"),
             sql("DELETE FROM heads WHERE project_id = $1"),
             sql("DELETE FROM watches WHERE project_id = $1"),
+            sql("DELETE FROM hooks WHERE project_id = $1"),
+            sql("DELETE FROM deliveries WHERE project_id = $1"),
+            sql("DELETE FROM logins WHERE project_id = $1"),
+            sql("DELETE FROM outbox WHERE project_id = $1"),
+            sql("DELETE FROM targets WHERE project_id = $1"),
         ] {
             statement.bind(id.to_string()).execute(&mut *tx).await?;
         }

@@ -69,10 +69,9 @@ impl Store {
         Ok(())
     }
 
-    /// Whether there is any secret.
+    /// Whether anything is sealed.
     pub async fn has_secrets(&self, tx: &mut Tx) -> Result<bool, StoreError> {
-        let query = sql("SELECT name FROM secrets LIMIT 1");
-        Ok(query.fetch_value::<String>(tx).await?.is_some())
+        Ok(!self.sealed_values(tx).await?.is_empty())
     }
 
     /// The secrets of a project, by name.

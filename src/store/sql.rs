@@ -31,7 +31,7 @@ pub(super) enum Value {
     Text(Option<String>),
     Int(Option<i64>),
     Bool(bool),
-    Bytes(Vec<u8>),
+    Bytes(Option<Vec<u8>>),
 }
 
 macro_rules! values {
@@ -55,7 +55,8 @@ values! {
     i32, number => Self::Int(Some(number.into()));
     u32, number => Self::Int(Some(number.into()));
     bool, flag => Self::Bool(flag);
-    Vec<u8>, bytes => Self::Bytes(bytes);
+    Vec<u8>, bytes => Self::Bytes(Some(bytes));
+    Option<Vec<u8>>, bytes => Self::Bytes(bytes);
 }
 
 /// A statement with its values.
@@ -245,7 +246,7 @@ where
     Option<String>: for<'q> Encode<'q, A::Database> + Type<A::Database>,
     Option<i64>: for<'q> Encode<'q, A::Database> + Type<A::Database>,
     bool: for<'q> Encode<'q, A::Database> + Type<A::Database>,
-    Vec<u8>: for<'q> Encode<'q, A::Database> + Type<A::Database>,
+    Option<Vec<u8>>: for<'q> Encode<'q, A::Database> + Type<A::Database>,
 {
     let mut arguments = A::default();
     for value in values {

@@ -10,7 +10,7 @@ use super::{
 };
 
 /// The tables, each after those that its rows refer to.
-const TABLES: [&str; 19] = [
+const TABLES: [&str; 24] = [
     "projects",
     "tokens",
     "audit",
@@ -30,6 +30,11 @@ const TABLES: [&str; 19] = [
     "secrets",
     "watches",
     "heads",
+    "hooks",
+    "deliveries",
+    "logins",
+    "targets",
+    "outbox",
 ];
 
 /// Rows that are read at a time; frames of logs are the largest, up to 64 KiB each.

@@ -117,6 +117,16 @@ impl Store {
         query.fetch_optional::<FlatWatch>(self).await?.map(WatchRow::try_from).transpose()
     }
 
+    /// The same as the transaction sees it.
+    pub async fn watch_in(
+        &self,
+        tx: &mut Tx,
+        project: ProjectId,
+    ) -> Result<Option<WatchRow>, StoreError> {
+        let query = sql("SELECT * FROM watches WHERE project_id = $1").bind(project.to_string());
+        query.fetch_optional::<FlatWatch>(tx).await?.map(WatchRow::try_from).transpose()
+    }
+
     /// Watches a project no longer, and forgets where its refs were; whether it was watched.
     pub async fn remove_watch(&self, tx: &mut Tx, project: ProjectId) -> Result<bool, StoreError> {
         let id = project.to_string();
@@ -161,21 +171,23 @@ impl Store {
         rows.into_iter().map(WatchRow::try_from).collect()
     }
 
-    /// Writes how looking at a project went, and when it is looked at next.
+    /// Writes how looking at a project went, and when it is looked at next: what was hurried while it
+    /// was looked at stays due.
     pub async fn end_watch(
         &self,
         tx: &mut Tx,
         project: ProjectId,
-        (next_at, seen_at): (Timestamp, Option<Timestamp>),
+        (taken_until, next_at, seen_at): (Timestamp, Timestamp, Option<Timestamp>),
         (problem, failures): (Option<&str>, u32),
     ) -> Result<(), StoreError> {
-        sql("UPDATE watches SET next_at = $2, seen_at = COALESCE($3, seen_at), problem = $4, \
+        sql("UPDATE watches SET next_at = CASE WHEN next_at = $6 THEN $2 ELSE next_at END, seen_at = COALESCE($3, seen_at), problem = $4, \
              failures = $5 WHERE project_id = $1")
         .bind(project.to_string())
         .bind(next_at.as_millis())
         .bind(seen_at.map(Timestamp::as_millis))
         .bind(problem)
         .bind(i64::from(failures))
+        .bind(taken_until.as_millis())
         .execute(tx)
         .await?;
         Ok(())
@@ -233,7 +245,7 @@ impl Store {
         (name, newest): (&str, BuildId),
     ) -> Result<Vec<BuildId>, StoreError> {
         let ids = sql("SELECT id FROM builds WHERE project_id = $1 AND resolved_ref = $2 \
-             AND trigger_kind = 'push' AND state <> 'finished' AND id < $3")
+             AND trigger_kind IN ('push', 'pull_request') AND state <> 'finished' AND id < $3")
         .bind(project.to_string())
         .bind(name)
         .bind(newest.to_string())

@@ -305,7 +305,7 @@ pub fn claimed(work: Work) -> Claimed {
 /// A commit of the repository at `url`.
 pub fn source_at(url: &str) -> ClaimedSource {
     let commit = "0123456789abcdef0123456789abcdef01234567".parse().unwrap();
-    ClaimedSource::Git(ClaimedGit { url: url.into(), reference: None, commit })
+    ClaimedSource::Git(ClaimedGit { url: url.into(), reference: None, commit, login: None })
 }
 
 pub fn step(name: &str, kind: StepKind, run: &str) -> Step {

@@ -9,9 +9,10 @@ use crate::{cli::CliError, config::Environment};
 
 use super::{
     AgentArgs, AgentsArgs, ArtifactsArgs, AuditArgs, BuildArgs, BuildsArgs, CancelArgs,
-    CompletionsArgs, DbArgs, DeleteArgs, ImagesArgs, InitArgs, LogArgs, ManArgs, PinArgs,
-    ProjectArgs, QueueArgs, RefsArgs, RetentionArgs, RetryArgs, RunArgs, SecretArgs, ServeArgs,
-    ShowArgs, TokenArgs, ToolchainsArgs, UnpinArgs, UnwatchArgs, UsageArgs, WatchArgs, WhoamiArgs,
+    CompletionsArgs, CredentialArgs, DbArgs, DeleteArgs, HookArgs, ImagesArgs, InitArgs, LogArgs,
+    ManArgs, NotifyArgs, PinArgs, ProjectArgs, QueueArgs, RefsArgs, RetentionArgs, RetryArgs,
+    RunArgs, SecretArgs, ServeArgs, ShowArgs, TokenArgs, ToolchainsArgs, UnpinArgs, UnwatchArgs,
+    UsageArgs, WatchArgs, WhoamiArgs,
 };
 
 /// Where a server is found unless something else is said: what `kiln serve` listens on.
@@ -150,6 +151,12 @@ pub enum ClientCommand {
     Unwatch(UnwatchArgs),
     /// See the refs of a watched project, and what became of them
     Refs(RefsArgs),
+    /// Let a forge tell of pushes and pull requests of a project
+    Hook(HookArgs),
+    /// Say how the repository of a project is asked
+    Credential(CredentialArgs),
+    /// Tell a forge, or anybody, how builds of a project go
+    Notify(NotifyArgs),
     /// Keep values that builds need and nobody may read back
     Secret(SecretArgs),
     /// Make and steer queues: how many jobs run, whose, and in which order

@@ -150,6 +150,28 @@ Examples:
   kiln refs zlib
   kiln unwatch zlib";
 
+pub(super) const HOOK: &str = "\
+Examples:
+  kiln hook set zlib
+  kiln hook list zlib
+  kiln hook replay zlib 01KB0Q6M3V8W2T5XJ4C9ZR7HNM
+  kiln hook remove zlib";
+
+pub(super) const CREDENTIAL: &str = "\
+Examples:
+  kiln credential set zlib --host git.example.org < token
+  kiln credential set zlib --host git.example.org --host-key 'ssh-ed25519 AAAA…' --from id_ed25519
+  kiln credential show zlib
+  kiln credential remove zlib";
+
+pub(super) const NOTIFY: &str = "\
+Examples:
+  kiln notify add zlib github < token
+  kiln notify add zlib gitea --url https://git.example.org/api/v1/repos/madler/zlib < token
+  kiln notify add zlib webhook --url https://chat.example.org/kiln < key
+  kiln notify log zlib
+  kiln notify remove zlib 01KB0Q6M3V8W2T5XJ4C9ZR7HNN";
+
 pub(super) const SECRET: &str = "\
 Examples:
   kiln secret set zlib DEPLOY_TOKEN --step deploy < token

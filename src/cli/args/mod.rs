@@ -6,6 +6,7 @@ mod build;
 mod command;
 mod examples;
 mod exec;
+mod hook;
 mod parse;
 mod project;
 mod queue;
@@ -21,6 +22,10 @@ pub(super) use build::{BuildArgs, FollowArgs, RetryArgs, is_remote};
 pub(super) use command::DEFAULT_SERVER;
 pub use command::{Access, Cli, ClientCommand, Command};
 pub(super) use exec::{InitArgs, RunArgs};
+pub(super) use hook::{
+    CredentialArgs, CredentialCommand, CredentialSetArgs, HookArgs, HookCommand, NotifyAddArgs,
+    NotifyArgs, NotifyCommand,
+};
 pub(super) use project::{ProjectArgs, ProjectCommand};
 pub(super) use queue::{QueueArgs, QueueCommand, QueueSetArgs};
 pub(super) use read::{

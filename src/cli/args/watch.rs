@@ -1,11 +1,11 @@
 //! `kiln watch`: new commits that are built by themselves.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{examples, parse};
 use crate::{
     cli::complete,
-    model::{ProjectName, QueueName, ToolchainName, WatchRules},
+    model::{ProjectName, PullRequests, QueueName, ToolchainName, WatchRules},
 };
 
 /// Build new commits of a project by themselves.
@@ -20,7 +20,16 @@ pub struct WatchArgs {
     /// A pattern of tags, such as 'v*'; may be given more than once; default: none
     #[arg(long = "tag", value_name = "PATTERN")]
     pub tags: Vec<String>,
-    /// The toolchains; default: what the commit's .kiln.toml says, then the server's
+    /// Build only commits that change one of these paths, such as 'src/**'; may be given more than once
+    #[arg(long = "path", value_name = "PATTERN")]
+    pub paths: Vec<String>,
+    /// Do not build commits that change nothing but these paths, such as 'doc/**'
+    #[arg(long = "ignore", value_name = "PATTERN")]
+    pub ignore_paths: Vec<String>,
+    /// Which pull requests are built, once there is a webhook (kiln hook); default: own
+    #[arg(long, value_name = "WHICH", value_enum, hide_possible_values = true)]
+    pub pull_requests: Option<WhichRequests>,
+    /// The toolchains where the commit's .kiln.toml names none; default: the server's
     #[arg(short = 't', long = "toolchain", value_name = "NAME", value_delimiter = ',', add = complete::toolchains())]
     pub toolchains: Vec<ToolchainName>,
     /// The queue to wait in
@@ -37,8 +46,34 @@ pub struct WatchArgs {
     #[arg(long)]
     pub supersede: bool,
     /// Only look at its repository now
-    #[arg(long, conflicts_with_all = ["branches", "tags", "toolchains", "every", "supersede", "priority", "queue"])]
+    #[arg(long, conflicts_with_all = ["branches", "tags", "toolchains", "every", "supersede", "priority", "queue",
+        "paths", "ignore_paths", "pull_requests"])]
     pub check: bool,
+}
+
+/// Which pull requests are built.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum WhichRequests {
+    /// None.
+    #[value(help = None::<&str>)]
+    None,
+    /// Those from branches of the repository itself.
+    #[default]
+    #[value(help = None::<&str>)]
+    Own,
+    /// Those from forks, too.
+    #[value(help = None::<&str>)]
+    Forks,
+}
+
+impl From<WhichRequests> for PullRequests {
+    fn from(which: WhichRequests) -> Self {
+        match which {
+            WhichRequests::None => Self::None,
+            WhichRequests::Own => Self::Own,
+            WhichRequests::Forks => Self::Forks,
+        }
+    }
 }
 
 /// Build new commits of a project no longer.
@@ -72,7 +107,12 @@ impl WatchArgs {
                 given => given.to_vec(),
             },
             tags: self.tags.clone(),
+            paths: self.paths.clone(),
+            ignore_paths: self.ignore_paths.clone(),
+            pull_requests: self.pull_requests.unwrap_or_default().into(),
             toolchains: self.toolchains.clone(),
+            steps: Vec::new(),
+            artifacts: usual.artifacts,
             queue: self.queue.clone(),
             priority: self.priority,
             poll_seconds: self.every.unwrap_or(usual.poll_seconds),

@@ -1,13 +1,8 @@
 //! `kiln secret …`.
 
-use std::{
-    fs,
-    io::{self, IsTerminal as _, Read as _},
-};
-
 use serde_json::Value;
 
-use super::say::say;
+use super::{say::say, sealed};
 use crate::{
     cli::{
         CliError, Console,
@@ -15,7 +10,7 @@ use crate::{
         render,
     },
     client::{Paths, Rest},
-    model::{Clock as _, MAX_SECRET_BYTES, RefPattern, SecretForm, SecretValue, SystemClock},
+    model::{Clock as _, RefPattern, SecretForm, SystemClock},
     protocol::{PutSecret, TrustedRefs},
 };
 
@@ -52,7 +47,8 @@ pub(in crate::cli) async fn secret(
 
 async fn set(rest: &Rest, args: &SecretSetArgs, console: &mut Console) -> Result<(), CliError> {
     let form = if args.as_file { SecretForm::File } else { SecretForm::Env };
-    let value = read(args, form)?;
+    let again = format!("kiln secret set {} {}", args.project, args.name);
+    let value = sealed::read(args.from.as_deref(), (&again, form == SecretForm::Env))?;
     value.check(form).map_err(|error| CliError::Usage(error.to_string()))?;
     let put = PutSecret { value, form, steps: args.steps.clone() };
     rest.put_secret(&args.project, &args.name, &put).await?;
@@ -65,35 +61,4 @@ async fn set(rest: &Rest, args: &SecretSetArgs, console: &mut Console) -> Result
         console,
         &format!("{} is set: {who} of trusted builds of {} get it", args.name, args.project),
     )
-}
-
-/// The value; what a variable holds ends before the line break that editors and `echo` add.
-fn read(args: &SecretSetArgs, form: SecretForm) -> Result<SecretValue, CliError> {
-    let most = u64::try_from(MAX_SECRET_BYTES).unwrap_or(u64::MAX) + 3;
-    let mut bytes = Vec::new();
-    match &args.from {
-        Some(path) => {
-            let failed = |error: io::Error| CliError::Usage(format!("{}: {error}", path.display()));
-            let file = fs::File::open(path).map_err(failed)?;
-            file.take(most).read_to_end(&mut bytes).map_err(failed)?;
-        }
-        None if io::stdin().is_terminal() => {
-            return Err(CliError::Usage(format!(
-                "the value comes on standard input, so that it is in no list of processes and no \
-                 history: kiln secret set {} {} < FILE",
-                args.project, args.name
-            )));
-        }
-        None => {
-            let failed = |error| CliError::Usage(format!("standard input: {error}"));
-            io::stdin().lock().take(most).read_to_end(&mut bytes).map_err(failed)?;
-        }
-    }
-    if form == SecretForm::Env && bytes.ends_with(b"\n") {
-        bytes.pop();
-        if bytes.ends_with(b"\r") {
-            bytes.pop();
-        }
-    }
-    Ok(SecretValue::new(bytes))
 }

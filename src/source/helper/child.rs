@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    asks, deepen, inspect, remote, setup, tar, walk,
+    asks, compare, deepen, inspect, remote, setup, tar, walk,
     wire::{EXIT_FAILED, Envelope, Failure, FailureKind, Reply, Request, TreeRequest},
 };
 use crate::source::mirror::SUSPECT;
@@ -34,6 +34,8 @@ pub fn helper_main() -> ExitCode {
         Request::Resolve { access, wanted, refs } => remote::resolve(&access, &wanted, refs),
         Request::Fetch(request) => remote::fetch(&request),
         Request::Deepen { fetch, asks } => deepen::deepen(&fetch, asks),
+        Request::Compare { tree, since } => compare::compare(tree.clone(), since.as_ref())
+            .inspect_err(|failure| suspect(&tree, failure)),
         Request::Survey(tree) => {
             survey(tree.clone()).inspect_err(|failure| suspect(&tree, failure))
         }

@@ -88,6 +88,13 @@ fn info(
     })
 }
 
+/// A commit's message.
+pub(super) fn message(repository: &Repository, commit: &CommitId) -> Result<String, Failure> {
+    let id = Oid::from_str(commit.as_str()).map_err(|e| damaged(&e))?;
+    let commit = repository.find_commit(id).map_err(|e| damaged(&e))?;
+    Ok(cut(commit.message_bytes(), MAX_MESSAGE))
+}
+
 /// The beginning of a text that may not be UTF-8, cut between characters, without NUL: databases
 /// do not take it.
 fn cut(bytes: &[u8], most: usize) -> String {

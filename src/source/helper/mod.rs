@@ -7,6 +7,7 @@
 mod asks;
 mod child;
 mod commits;
+mod compare;
 mod deepen;
 mod dotgit;
 mod index;
@@ -28,5 +29,5 @@ pub(super) use asks::of_text as asked_by;
 pub(super) use spawn::{Allowance, Helper};
 pub(super) use wire::{
     Access, Asks, Failure, FailureKind, FetchRequest, GitFolder, Inspected, Part, Reply, Request,
-    SshAccess, TreeBounds, TreeRequest, Wanted,
+    SshAccess, SshKey, TreeBounds, TreeRequest, Wanted,
 };

@@ -16,7 +16,8 @@ use super::{
     refs::{self, Advertised},
     walk::Source,
     wire::{
-        Access, Failure, FailureKind, FetchRequest, Part, Reply, SshAccess, TreeRequest, Wanted,
+        Access, Failure, FailureKind, FetchRequest, Part, Reply, SshAccess, SshKey, TreeRequest,
+        Wanted,
     },
 };
 use crate::{
@@ -232,7 +233,7 @@ pub(super) fn callbacks(ssh: Option<&SshAccess>) -> RemoteCallbacks<'_> {
     callbacks.credentials(move |_, _, allowed| match ssh {
         // Asked first, because the relay's URL names no user.
         Some(ssh) if allowed.contains(CredentialType::USERNAME) => Cred::username(&ssh.user),
-        Some(ssh) if !tried.replace(true) => Cred::ssh_key(&ssh.user, None, &ssh.key, None),
+        Some(ssh) if !tried.replace(true) => key_of(ssh),
         Some(_) => Err(no_access("the server does not accept the key")),
         None => Err(no_access("the server wants credentials")),
     });
@@ -245,10 +246,21 @@ pub(super) fn callbacks(ssh: Option<&SshAccess>) -> RemoteCallbacks<'_> {
         if pinned.is_some() && pinned.as_deref() == shown {
             return Ok(CertificateCheckStatus::CertificateOk);
         }
-        let text = "the host's key is not the one in the credentials file";
+        let text = "the host's key is not the one that is known";
         Err(git2::Error::new(ErrorCode::Certificate, ErrorClass::Ssh, text))
     });
     callbacks
+}
+
+fn key_of(ssh: &SshAccess) -> Result<Cred, git2::Error> {
+    match &ssh.key {
+        SshKey::File(path) => Cred::ssh_key(&ssh.user, None, path, None),
+        SshKey::Text(key) => {
+            let key = std::str::from_utf8(key.reveal());
+            let key = key.map_err(|_| no_access("the key is not text"))?;
+            Cred::ssh_key_from_memory(&ssh.user, None, key, None)
+        }
+    }
 }
 
 fn no_access(text: &str) -> git2::Error {
@@ -261,7 +273,7 @@ pub(super) fn remote_failed(error: &git2::Error) -> Failure {
         (ErrorCode::Auth, _) => Failure::new(FailureKind::Credentials, text),
         (ErrorCode::Certificate, ErrorClass::Ssh) => Failure::new(
             FailureKind::Credentials,
-            "the ssh host's key is not the host_key of the credentials file",
+            "the ssh host's key is not the host_key of the project's login or the credentials file",
         ),
         (_, ErrorClass::NoMemory) => {
             Failure::new(FailureKind::TooLarge, "fetching it needs more memory than it may have")

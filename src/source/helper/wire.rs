@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{CommitId, CommitInfo};
+use crate::model::{CommitId, CommitInfo, SecretValue};
 
 /// The exit status of a helper that ended a tar with a failure on stderr.
 pub(in crate::source) const EXIT_FAILED: u8 = 3;
@@ -34,6 +34,8 @@ pub(in crate::source) enum Request {
     Fetch(FetchRequest),
     /// What is in a tree.
     Inspect { tree: TreeRequest, files: Vec<String>, file_bytes: u64 },
+    /// What a commit says, and which paths are not as they were at another one.
+    Compare { tree: TreeRequest, since: Option<CommitId> },
     /// A tree as a tar.
     Tar(TreeRequest),
     /// What a tree's scripts ask of git.
@@ -73,10 +75,18 @@ pub(in crate::source) struct Access {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in crate::source) struct SshAccess {
     pub(in crate::source) user: String,
-    /// File with the private key.
-    pub(in crate::source) key: PathBuf,
+    pub(in crate::source) key: SshKey,
     /// The host's public key as in `known_hosts`: `ssh-ed25519 AAAA…`.
     pub(in crate::source) host_key: String,
+}
+
+/// A private key. It reaches the helper on its standard input, never as an argument.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(in crate::source) enum SshKey {
+    /// A file that has it.
+    File(PathBuf),
+    /// It.
+    Text(SecretValue),
 }
 
 /// What is asked of the remote.
@@ -139,6 +149,10 @@ pub(in crate::source) enum Reply {
         bytes: u64,
     },
     Inspected(Inspected),
+    Compared {
+        message: String,
+        paths: Option<Vec<String>>,
+    },
     Surveyed {
         asks: Asks,
     },

@@ -1,0 +1,111 @@
+//! What is said, as things are now.
+
+use serde_json::json;
+
+use super::{Notifier, NotifyError, collect::PLAN};
+use crate::{
+    forge::{CommitState, CommitStatus, ForgeKind, SharedSecret},
+    model::{CommitId, JobState, Outcome, SecretValue, TargetKind, ToolchainName},
+    source::Post,
+    store::{JobRow, NoticeRow, TargetRow},
+};
+
+/// A request, and what it says in a word or two.
+pub(super) struct Message {
+    pub(super) post: Post,
+    pub(super) said: String,
+    /// The forge it goes to; nobody's in particular for a webhook.
+    pub(super) forge: Option<ForgeKind>,
+}
+
+impl Notifier {
+    /// What a target is told now; nothing if what it is about is gone.
+    pub(super) async fn message(
+        &self,
+        target: &TargetRow,
+        notice: &NoticeRow,
+        secret: &SecretValue,
+    ) -> Result<Option<Message>, NotifyError> {
+        let text = String::from_utf8_lossy(secret.reveal());
+        let forge = match target.kind {
+            TargetKind::Github => ForgeKind::Github,
+            TargetKind::Gitlab => ForgeKind::Gitlab,
+            TargetKind::Gitea => ForgeKind::Gitea,
+            TargetKind::Webhook => return self.webhook(target, notice, &text).await,
+        };
+        let Some(status) = self.status(notice).await? else { return Ok(None) };
+        Ok(Some(Message {
+            post: forge.status(&target.url, &text, &status),
+            said: status.state.as_str().to_owned(),
+            forge: Some(forge),
+        }))
+    }
+
+    async fn status(&self, notice: &NoticeRow) -> Result<Option<CommitStatus>, NotifyError> {
+        let Some((commit, which)) = notice.subject.split_once('/') else { return Ok(None) };
+        let Ok(commit) = commit.parse::<CommitId>() else { return Ok(None) };
+        let toolchain = match which {
+            PLAN => None,
+            name => match name.parse::<ToolchainName>() {
+                Ok(name) => Some(name),
+                Err(_) => return Ok(None),
+            },
+        };
+        let job = self.store.newest_job(notice.project, &commit, toolchain.as_ref()).await?;
+        let Some(job) = job else { return Ok(None) };
+        let (state, description) = told(&job);
+        let link = self.public.as_ref().and_then(|public| {
+            let path = format!("api/v1/jobs/{}/log", job.job.id);
+            public.join(&path).ok().map(String::from)
+        });
+        let context = toolchain.map_or_else(|| "kiln".to_owned(), |name| format!("kiln/{name}"));
+        Ok(Some(CommitStatus { commit, state, context, description, link }))
+    }
+
+    async fn webhook(
+        &self,
+        target: &TargetRow,
+        notice: &NoticeRow,
+        key: &str,
+    ) -> Result<Option<Message>, NotifyError> {
+        let Ok(id) = notice.subject.parse() else { return Ok(None) };
+        let Some(build) = self.queue.build(id).await? else { return Ok(None) };
+        let outcome = build.outcome.map_or("unfinished", Outcome::as_str);
+        let body = json!({"event": notice.event, "delivery": notice.id, "build": build});
+        let body = body.to_string().into_bytes();
+        let Some(key) = SharedSecret::new(key.to_owned()) else { return Ok(None) };
+        let headers = vec![
+            ("x-kiln-event", notice.event.clone()),
+            ("x-kiln-delivery", notice.id.to_string()),
+            ("x-kiln-signature-256", format!("sha256={}", key.sign(&body))),
+        ];
+        let said = format!("{}: {outcome}", notice.event);
+        Ok(Some(Message {
+            post: Post { url: target.url.clone(), headers, body },
+            said,
+            forge: None,
+        }))
+    }
+}
+
+/// How a job is, for people who see a commit.
+fn told(job: &JobRow) -> (CommitState, String) {
+    let finished = match &job.state {
+        JobState::Queued(_) => return (CommitState::Pending, "waits".to_owned()),
+        JobState::Running(_) => return (CommitState::Pending, "is being built".to_owned()),
+        JobState::Finished(finished) => finished,
+    };
+    let state = match finished.verdict.outcome() {
+        Outcome::Success => CommitState::Success,
+        Outcome::Failure | Outcome::Timeout => CommitState::Failure,
+        Outcome::Cancelled => CommitState::Cancelled,
+        Outcome::Error => CommitState::Error,
+    };
+    let took = finished.started_at.map(|began| finished.finished_at.since(began).as_secs());
+    let description = match (finished.message.as_str(), took) {
+        ("", Some(seconds)) => format!("builds, in {seconds} s"),
+        ("", None) => "builds".to_owned(),
+        (sentence, _) => sentence.to_owned(),
+    };
+    (state, description)
+}

@@ -1,0 +1,26 @@
+//! A look that could not be taken.
+
+use crate::{queue::QueueError, secrets::SecretsError, source::SourceError, store::StoreError};
+
+/// A look could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum RebuildError {
+    /// The repository did not answer.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The queue did not take a build.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// The login of the project cannot be used.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is nothing to look at.
+    #[error("the project has no repository: it takes uploads")]
+    NoRepository,
+    /// It is the end.
+    #[error("the server stops")]
+    Stopping(#[from] tokio::sync::AcquireError),
+}

@@ -1,0 +1,99 @@
+//! Everything that is sealed, wherever it lies: for a change of the key.
+
+use std::fmt;
+
+use super::{Store, StoreError, Tx, error::column, sql::sql};
+use crate::model::{ProjectId, SecretName, TargetId};
+
+/// Where a sealed value lies. It is sealed for that place, and opens at no other.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SealedPlace {
+    /// A secret of a project.
+    Secret(ProjectId, SecretName),
+    /// What a project shares with its forge.
+    Hook(ProjectId),
+    /// The one before.
+    PreviousHook(ProjectId),
+    /// How the repository of a project is asked.
+    Login(ProjectId),
+    /// How somebody is told how builds go.
+    Target(TargetId),
+}
+
+impl fmt::Display for SealedPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Secret(project, name) => write!(f, "secret/{project}/{name}"),
+            Self::Hook(project) => write!(f, "hook/{project}"),
+            Self::PreviousHook(project) => write!(f, "previous-hook/{project}"),
+            Self::Login(project) => write!(f, "login/{project}"),
+            Self::Target(target) => write!(f, "target/{target}"),
+        }
+    }
+}
+
+impl Store {
+    /// All of them.
+    pub async fn sealed_values(
+        &self,
+        tx: &mut Tx,
+    ) -> Result<Vec<(SealedPlace, Vec<u8>)>, StoreError> {
+        let mut found = Vec::new();
+        let secrets = sql("SELECT project_id, name, sealed FROM secrets ORDER BY project_id, name");
+        for (id, name, sealed) in secrets.fetch_all::<(String, String, Vec<u8>)>(&mut *tx).await? {
+            let project = column("secrets", &id, &id)?;
+            found.push((SealedPlace::Secret(project, column("secrets", &name, &name)?), sealed));
+        }
+        let hooks = sql("SELECT project_id, sealed, previous FROM hooks ORDER BY project_id");
+        for (id, sealed, previous) in
+            hooks.fetch_all::<(String, Vec<u8>, Option<Vec<u8>>)>(&mut *tx).await?
+        {
+            let project = column("hooks", &id, &id)?;
+            found.push((SealedPlace::Hook(project), sealed));
+            found.extend(previous.map(|sealed| (SealedPlace::PreviousHook(project), sealed)));
+        }
+        let logins = sql("SELECT project_id, sealed FROM logins ORDER BY project_id");
+        for (id, sealed) in logins.fetch_all::<(String, Vec<u8>)>(&mut *tx).await? {
+            found.push((SealedPlace::Login(column("logins", &id, &id)?), sealed));
+        }
+        let targets = sql("SELECT id, sealed FROM targets ORDER BY id");
+        for (id, sealed) in targets.fetch_all::<(String, Vec<u8>)>(tx).await? {
+            found.push((SealedPlace::Target(column("targets", &id, &id)?), sealed));
+        }
+        Ok(found)
+    }
+
+    /// Puts another sealed value where one is.
+    pub async fn reseal(
+        &self,
+        tx: &mut Tx,
+        place: &SealedPlace,
+        sealed: Vec<u8>,
+    ) -> Result<(), StoreError> {
+        let (statement, id) = match place {
+            SealedPlace::Secret(project, name) => {
+                sql("UPDATE secrets SET sealed = $2 WHERE project_id = $1 AND name = $3")
+                    .bind(project.to_string())
+                    .bind(sealed)
+                    .bind(name.as_str())
+                    .execute(tx)
+                    .await?;
+                return Ok(());
+            }
+            SealedPlace::Hook(id) => {
+                ("UPDATE hooks SET sealed = $2 WHERE project_id = $1", id.to_string())
+            }
+            SealedPlace::PreviousHook(id) => {
+                ("UPDATE hooks SET previous = $2 WHERE project_id = $1", id.to_string())
+            }
+            SealedPlace::Login(id) => {
+                ("UPDATE logins SET sealed = $2 WHERE project_id = $1", id.to_string())
+            }
+            SealedPlace::Target(id) => {
+                ("UPDATE targets SET sealed = $2 WHERE id = $1", id.to_string())
+            }
+        };
+        sql(statement).bind(id).bind(sealed).execute(tx).await?;
+        Ok(())
+    }
+}
