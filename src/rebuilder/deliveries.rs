@@ -81,7 +81,8 @@ impl Rebuilder {
             project: project.id,
             forge: envelope.forge.as_str().to_owned(),
             event: short(&envelope.event),
-            forge_id: envelope.delivery.as_deref().map(short),
+            // One that is no id is as good as none.
+            forge_id: envelope.delivery.clone().filter(|id| id.len() <= 120 && *id == short(id)),
             received_at: now,
             due_at: outcome.is_none().then_some(now),
             outcome,

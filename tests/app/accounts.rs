@@ -182,7 +182,8 @@ async fn a_token_for_a_project_shows_nothing_of_another() {
     let mut checked = 0;
     for (method, path, _) in crate::docs::operations(&crate::docs::description(&farm).await) {
         let names = ["{build}", "{job}", "{project}"];
-        if !names.iter().any(|name| path.contains(name)) {
+        let is_signed = method == "POST" && path.ends_with("/hook");
+        if is_signed || !names.iter().any(|name| path.contains(name)) {
             continue;
         }
         let target = path.replace("{build}", build).replace("{job}", job);

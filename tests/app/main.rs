@@ -32,6 +32,7 @@ mod doors;
 mod fence;
 mod flow;
 mod follow;
+mod forges;
 mod fuzz;
 mod lines;
 mod lists;

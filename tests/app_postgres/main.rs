@@ -43,6 +43,8 @@ mod fence;
 mod flow;
 #[path = "../app/follow.rs"]
 mod follow;
+#[path = "../app/forges.rs"]
+mod forges;
 #[path = "../app/lists.rs"]
 mod lists;
 #[path = "../app/logs.rs"]
