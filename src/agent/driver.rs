@@ -284,7 +284,13 @@ mod tests {
         (code, lines.collect())
     }
 
+    /// Both write where jobs find their secrets, of which there is one on a machine.
     #[test]
+    fn secrets_are_given_to_their_steps_and_to_nothing_else_and_are_gone_afterwards() {
+        secrets_are_given_to_their_steps_and_to_nothing_else();
+        a_file_of_secrets_is_gone_after_a_step_that_failed_and_is_no_link_of_an_earlier_one();
+    }
+
     fn secrets_are_given_to_their_steps_and_to_nothing_else() {
         let named = |name: &str, run: &str| Step { name: name.parse().unwrap(), ..step(run) };
         let value = b"hunter2 '\"$x`\n\n";
@@ -307,7 +313,6 @@ mod tests {
         assert_eq!(out, format!("0\n[|for everybody|]{given}0\n[|for everybody|]"));
     }
 
-    #[test]
     fn a_file_of_secrets_is_gone_after_a_step_that_failed_and_is_no_link_of_an_earlier_one() {
         let folder = tempfile::tempdir().unwrap();
         let trap = folder.path().display();

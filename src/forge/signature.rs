@@ -47,6 +47,11 @@ impl SharedSecret {
         (text.len() >= Self::SHORTEST).then_some(Self(text))
     }
 
+    /// One from the bytes of its text.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Self::new(std::str::from_utf8(bytes).ok()?.to_owned())
+    }
+
     /// The signature over `body`, as GitHub and this program send it: lower-case hexadecimal digits.
     pub fn sign(&self, body: &[u8]) -> String {
         let mut mac =

@@ -98,7 +98,7 @@ pub struct LoginView {
 pub struct NewTarget {
     /// What it is.
     pub kind: TargetKind,
-    /// The repository at the forge's API, such as `https://api.github.com/repos/madler/zlib`, by default
+    /// The repository at the forge's API, such as `https://git.example.org/api/v1/repos/madler/zlib`, by default
     /// from the project's URL; or where a webhook goes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,

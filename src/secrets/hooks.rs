@@ -6,7 +6,6 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 
 use super::{Secrets, SecretsError};
 use crate::{
-    forge::SharedSecret,
     model::{ProjectId, SecretValue, Timestamp},
     store::{HookRow, SealedPlace, StoreError, Tx},
 };
@@ -55,7 +54,7 @@ impl Secrets {
         &self,
         tx: &mut Tx,
         (project, now): (ProjectId, Timestamp),
-    ) -> Result<Vec<SharedSecret>, SecretsError> {
+    ) -> Result<Vec<SecretValue>, SecretsError> {
         let Some(row) = self.store().hook(tx, project).await? else { return Ok(Vec::new()) };
         let mut values = vec![self.open_at(&SealedPlace::Hook(project), &row.sealed)?];
         if let Some((sealed, until)) = row.previous
@@ -63,7 +62,6 @@ impl Secrets {
         {
             values.push(self.open_at(&SealedPlace::PreviousHook(project), &sealed)?);
         }
-        let texts = values.iter().filter_map(|value| std::str::from_utf8(value.reveal()).ok());
-        Ok(texts.filter_map(|text| SharedSecret::new(text.to_owned())).collect())
+        Ok(values)
     }
 }

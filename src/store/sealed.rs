@@ -70,30 +70,31 @@ impl Store {
         place: &SealedPlace,
         sealed: Vec<u8>,
     ) -> Result<(), StoreError> {
-        let (statement, id) = match place {
+        let statement = match place {
             SealedPlace::Secret(project, name) => {
-                sql("UPDATE secrets SET sealed = $2 WHERE project_id = $1 AND name = $3")
-                    .bind(project.to_string())
+                sql("UPDATE secrets SET sealed = $1 WHERE project_id = $2 AND name = $3")
                     .bind(sealed)
+                    .bind(project.to_string())
                     .bind(name.as_str())
-                    .execute(tx)
-                    .await?;
-                return Ok(());
             }
-            SealedPlace::Hook(id) => {
-                ("UPDATE hooks SET sealed = $2 WHERE project_id = $1", id.to_string())
+            SealedPlace::Hook(project) => sql("UPDATE hooks SET sealed = $1 WHERE project_id = $2")
+                .bind(sealed)
+                .bind(project.to_string()),
+            SealedPlace::PreviousHook(project) => {
+                sql("UPDATE hooks SET previous = $1 WHERE project_id = $2")
+                    .bind(sealed)
+                    .bind(project.to_string())
             }
-            SealedPlace::PreviousHook(id) => {
-                ("UPDATE hooks SET previous = $2 WHERE project_id = $1", id.to_string())
+            SealedPlace::Login(project) => {
+                sql("UPDATE logins SET sealed = $1 WHERE project_id = $2")
+                    .bind(sealed)
+                    .bind(project.to_string())
             }
-            SealedPlace::Login(id) => {
-                ("UPDATE logins SET sealed = $2 WHERE project_id = $1", id.to_string())
-            }
-            SealedPlace::Target(id) => {
-                ("UPDATE targets SET sealed = $2 WHERE id = $1", id.to_string())
-            }
+            SealedPlace::Target(target) => sql("UPDATE targets SET sealed = $1 WHERE id = $2")
+                .bind(sealed)
+                .bind(target.to_string()),
         };
-        sql(statement).bind(id).bind(sealed).execute(tx).await?;
+        statement.execute(tx).await?;
         Ok(())
     }
 }
