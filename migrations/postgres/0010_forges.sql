@@ -77,3 +77,6 @@ CREATE INDEX outbox_by_project ON outbox (project_id, id);
 CREATE INDEX outbox_due ON outbox (due_at) WHERE due_at IS NOT NULL;
 -- up to which event they were written.
 INSERT INTO counters (name, value) SELECT 'noticed', value FROM counters WHERE name = 'events';
+-- The full name of the branch that a repository itself calls its default one.
+ALTER TABLE watches ADD COLUMN default_ref TEXT;
+CREATE INDEX builds_by_project_ref ON builds (project_id, resolved_ref, id) WHERE project_id IS NOT NULL;

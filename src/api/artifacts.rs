@@ -43,7 +43,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 }
 
 /// A route whose last parameter has slashes in it, which a path of the description cannot say.
-fn deep(
+pub(super) fn deep(
     described: UtoipaMethodRouter<AppState>,
     route: &str,
     handler: MethodRouter<AppState>,

@@ -76,6 +76,16 @@ async fn submit(
     let trigger = Trigger::Manual;
     let submission =
         Submission { principal, request, source, commit, project, resolved_ref, trigger, key };
+    let adopted = match &submission.source {
+        BuildSource::Git(git) if submission.principal.scope() == Scope::All => {
+            Some((git.url.clone(), submission.resolved_ref.clone(), submission.principal.as_key()))
+        }
+        _ => None,
+    };
+    if let Some((url, resolved_ref, by)) = adopted {
+        let adopted = state.rebuilder.adopt(&url, resolved_ref.as_deref(), &by).await;
+        adopted.map_err(ApiError::internal)?;
+    }
     let id = state.queue.submit(submission).await?;
     created(&state, id).await
 }

@@ -10,12 +10,12 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     ApiError, AppState,
-    extract::{Json, Path},
+    extract::{Json, Path, Query},
     principal::{Administers, Reads},
 };
 use crate::{
     model::{Principal, ProjectId, ProjectName, Scope},
-    protocol::{ErrorEnvelope, NewProject, Page, ProjectView},
+    protocol::{ErrorEnvelope, NewProject, Page, ProjectFilter, ProjectView},
     store::ProjectRow,
 };
 
@@ -69,13 +69,22 @@ async fn taken(state: &AppState, row: &ProjectRow) -> Result<ApiError, ApiError>
 ///
 /// By name, those that the token is for.
 #[utoipa::path(get, path = "/api/v1/projects", tag = "projects", security(("token" = ["read"])),
+    params(ProjectFilter),
     responses((status = 200, body = Page<ProjectView>), (status = "4XX", body = ErrorEnvelope)))]
 async fn list(
     Reads(scope): Reads,
     State(state): State<AppState>,
+    Query(filter): Query<ProjectFilter>,
 ) -> Result<Answer<Page<ProjectView>>, ApiError> {
-    let rows = state.store.projects().await?;
-    let items = rows.into_iter().filter(|row| scope.has(Some(row.id))).map(view).collect();
+    let rows = match &filter.url {
+        Some(url) => {
+            let url = state.sources.parse_url(url)?.to_string();
+            state.store.project_of_url(&url).await?.into_iter().collect()
+        }
+        None => state.store.projects().await?,
+    };
+    let rows = rows.into_iter().filter(|row| scope.has(Some(row.id)));
+    let items = rows.map(view).collect();
     Ok(Answer(Page { items, next: None }))
 }
 

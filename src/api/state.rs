@@ -39,6 +39,8 @@ pub struct AppState {
     pub hosts_are_all: bool,
     /// How much each may ask for.
     pub bounds: Bounds,
+    /// Whether everybody sees badges.
+    pub public_badges: bool,
     /// Tells others how builds go.
     pub notifier: Notifier,
     /// Builds new commits by itself.

@@ -46,6 +46,7 @@ async fn dispatch(
         ClientCommand::Watch(args) => commands::watch(&rest()?, &args, console).await?,
         ClientCommand::Unwatch(args) => commands::unwatch(&rest()?, &args, console).await?,
         ClientCommand::Refs(args) => commands::refs(&rest()?, &args, console).await?,
+        ClientCommand::Rebuild(args) => commands::rebuild(&rest()?, &args, console).await?,
         ClientCommand::Hook(args) => commands::hook(&rest()?, &args, console).await?,
         ClientCommand::Credential(args) => commands::credential(&rest()?, &args, console).await?,
         ClientCommand::Notify(args) => commands::notify(&rest()?, &args, console).await?,

@@ -5,7 +5,7 @@ use reqwest::Method;
 use super::{ClientError, Paths, Rest};
 use crate::{
     model::{ProjectName, WatchRules},
-    protocol::{HeadView, Page, WatchView},
+    protocol::{HeadView, Page, Rebuild, RebuiltView, WatchView},
 };
 
 impl Rest {
@@ -33,6 +33,11 @@ impl Rest {
     pub async fn check_project(&self, project: &ProjectName) -> Result<(), ClientError> {
         let path = format!("{}/check", Paths::project(project));
         self.http().send(self.http().request(Method::POST, &path)).await.map(drop)
+    }
+
+    /// Builds every watched branch once more.
+    pub async fn rebuild(&self, wanted: &Rebuild) -> Result<Page<RebuiltView>, ClientError> {
+        self.http().json(self.http().request(Method::POST, "api/v1/rebuild").json(wanted)).await
     }
 
     /// The refs of a watched project.

@@ -15,7 +15,8 @@ use crate::model::RetentionRules;
 
 use super::{
     AgentSettings, DatabaseSettings, Environment, LimitSettings, PackageSettings, SandboxSettings,
-    ServerSettings, SourceSettings, ToolchainSettings, UploadSettings, artifacts::ArtifactSettings,
+    ServerSettings, SourceSettings, ToolchainSettings, UploadSettings, WatchSettings,
+    artifacts::ArtifactSettings,
 };
 
 /// All settings.
@@ -40,6 +41,8 @@ pub struct Settings {
     pub agent: AgentSettings,
     /// Uploaded trees.
     pub uploads: UploadSettings,
+    /// Watched repositories.
+    pub watch: WatchSettings,
     /// Bounds of jobs.
     pub limits: LimitSettings,
     /// How long what was built is kept.
@@ -96,6 +99,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ("ARTIFACTS_", &["artifacts"]),
     ("RETENTION_", &["retention"]),
     ("AGENT_", &["agent"]),
+    ("WATCH_", &["watch"]),
 ];
 
 /// Names that people have from elsewhere, and what they mean here.
@@ -111,6 +115,7 @@ const ALIASES: &[(&str, &[&str])] = &[
     ("DATABASE_PASSWORD", &["database", "password"]),
     ("DATABASE_NAME", &["database", "name"]),
     ("ARTIFACT_REPOSITORY_ROOT", &["artifacts", "root"]),
+    ("SLEEP_FOR", &["watch", "poll_seconds"]),
     ("POSIX_BUILD_DIRECTORY", &["source", "mirror_directory"]),
 ];
 

@@ -15,6 +15,7 @@ mod server;
 mod source;
 mod toolchains;
 mod uploads;
+mod watch;
 
 pub use agent::AgentSettings;
 pub use database::{Database, DatabaseError, DatabaseSettings, Secret};
@@ -27,3 +28,4 @@ pub use server::{Anonymous, LogFormat, ServerSettings};
 pub use source::{PrivateAddresses, Scheme, Schemes, SourceSettings};
 pub use toolchains::ToolchainSettings;
 pub use uploads::UploadSettings;
+pub use watch::WatchSettings;

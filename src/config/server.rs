@@ -41,6 +41,9 @@ pub struct ServerSettings {
     /// Where people reach this installation, such as `https://kiln.example.org/`: for links in what others
     /// are told.
     pub public_url: Option<Url>,
+    /// Whether everybody sees the badges of projects, which say how a branch builds: pages that show them
+    /// have no token.
+    pub public_badges: bool,
     /// Where `/metrics` is answered without a token, for who can reach that address; nowhere if not
     /// given.
     pub metrics_listen: Option<SocketAddr>,
@@ -110,6 +113,7 @@ impl Default for ServerSettings {
             failures_per_minute: at_least_one(30),
             streams_per_account: at_least_one(2_000),
             public_url: None,
+            public_badges: false,
             metrics_listen: None,
             traces: None,
             audit_days: at_least_one(365),

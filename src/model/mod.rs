@@ -53,5 +53,6 @@ pub use secret::{
 pub use source::{CommitId, CommitIdError, CommitInfo, RefName, RefNameError};
 pub use target::TargetKind;
 pub use watch::{
-    MergeRequest, News, Noticed, PullRequests, WatchDecision, WatchError, WatchRules, WatchStep,
+    MergeRequest, News, Noticed, POLL_SECONDS, PullRequests, WatchDecision, WatchError, WatchRules,
+    WatchStep,
 };

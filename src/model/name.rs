@@ -114,6 +114,25 @@ name!(
     |text| !text.is_empty() && text.trim() == text && !text.chars().any(char::is_control)
 );
 
+impl ProjectName {
+    /// A name for the project of a repository: the last part of its URL, made to fit.
+    pub fn of_url(url: &str) -> Self {
+        let path = url.trim_end_matches('/');
+        let last = path.rsplit(['/', ':']).next().unwrap_or_default();
+        let last = last.strip_suffix(".git").unwrap_or(last).to_ascii_lowercase();
+        let fits = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
+        let made: String = last.chars().map(fits).take(48).collect();
+        let made = made.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+        made.parse().unwrap_or_else(|_| Self("project".to_owned()))
+    }
+
+    /// The name itself for 1, then with a number behind it.
+    #[must_use]
+    pub fn numbered(&self, number: u32) -> Self {
+        if number < 2 { self.clone() } else { Self(format!("{}-{number}", self.0)) }
+    }
+}
+
 impl ToolchainName {
     /// The name with `:` replaced, for object keys, container names and image tags.
     pub fn as_key(&self) -> String {

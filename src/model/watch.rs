@@ -12,7 +12,7 @@ const MAX_PATTERNS: usize = 64;
 /// What in a commit's message asks for no build, in any case of letters.
 const SKIP: [&str; 4] = ["[skip ci]", "[ci skip]", "[no ci]", "[skip kiln]"];
 /// How often a repository may be asked, and must be, in seconds.
-const POLL_SECONDS: std::ops::RangeInclusive<u32> = 10..=86_400;
+pub const POLL_SECONDS: std::ops::RangeInclusive<u32> = 10..=86_400;
 
 /// What of a project is built by itself.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
@@ -46,9 +46,9 @@ pub struct WatchRules {
     /// Higher is earlier.
     #[schema(minimum = -100, maximum = 100)]
     pub priority: i32,
-    /// How often the repository is asked, in seconds.
+    /// How often the repository is asked, in seconds; default: as the server's settings say.
     #[schema(minimum = 10, maximum = 86_400)]
-    pub poll_seconds: u32,
+    pub poll_seconds: Option<u32>,
     /// Whether a newer commit ends the builds of older ones of its ref that have not ended.
     pub supersede: bool,
 }
@@ -90,7 +90,7 @@ impl Default for WatchRules {
             artifacts: ArtifactRules::default(),
             queue: QueueName::default(),
             priority: 0,
-            poll_seconds: 60,
+            poll_seconds: None,
             supersede: false,
         }
     }
@@ -192,7 +192,7 @@ impl WatchRules {
         if self.branches.is_empty() && self.tags.is_empty() {
             return Err(WatchError::Nothing);
         }
-        if !POLL_SECONDS.contains(&self.poll_seconds) {
+        if self.poll_seconds.is_some_and(|seconds| !POLL_SECONDS.contains(&seconds)) {
             return Err(WatchError::Poll);
         }
         if !(-100..=100).contains(&self.priority) {
@@ -436,7 +436,7 @@ mod tests {
             WatchRules { tags: vec![String::new()], ..base.clone() },
             WatchRules { branches: vec!["a".to_owned(); 65], ..base.clone() },
             WatchRules { branches: Vec::new(), ..base.clone() },
-            WatchRules { poll_seconds: 9, ..base.clone() },
+            WatchRules { poll_seconds: Some(9), ..base.clone() },
             WatchRules { priority: 101, ..base.clone() },
             WatchRules { paths: vec!["[".to_owned()], ..base.clone() },
             WatchRules { ignore_paths: vec![String::new()], ..base.clone() },

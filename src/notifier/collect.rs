@@ -1,6 +1,6 @@
 //! From events to what is to be told.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 
 use super::{Notifier, NotifyError};
 use crate::{
@@ -56,14 +56,16 @@ impl Notifier {
         event: &EventKind,
     ) -> Result<Vec<(TargetRow, String, &'static str)>, NotifyError> {
         let id = event.build();
-        if !known.builds.contains_key(&id) {
-            known.builds.insert(id, self.store.build_in(tx, id).await?);
-        }
-        let Some(build) = &known.builds[&id] else { return Ok(Vec::new()) };
+        let build = match known.builds.entry(id) {
+            Entry::Occupied(there) => there.into_mut(),
+            Entry::Vacant(free) => free.insert(self.store.build_in(tx, id).await?),
+        };
+        let Some(build) = build else { return Ok(Vec::new()) };
         let Some(project) = build.project else { return Ok(Vec::new()) };
-        if !known.targets.contains_key(&project) {
-            known.targets.insert(project, self.store.targets(tx, project).await?);
-        }
+        let targets = match known.targets.entry(project) {
+            Entry::Occupied(there) => there.into_mut(),
+            Entry::Vacant(free) => free.insert(self.store.targets(tx, project).await?),
+        };
         let (subject, what, is_webhook) = match (event, &build.commit) {
             (EventKind::Build { state: BuildState::Finished, .. }, _) => {
                 (id.to_string(), "build.finished", true)
@@ -77,8 +79,7 @@ impl Notifier {
             ) if *outcome != Outcome::Success => (format!("{commit}/{PLAN}"), "status", false),
             _ => return Ok(Vec::new()),
         };
-        let targets = known.targets[&project].iter();
-        let targets = targets.filter(|one| (one.kind == TargetKind::Webhook) == is_webhook);
+        let targets = targets.iter().filter(|one| (one.kind == TargetKind::Webhook) == is_webhook);
         Ok(targets.map(|target| (target.clone(), subject.clone(), what)).collect())
     }
 }

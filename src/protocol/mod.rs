@@ -53,7 +53,7 @@ pub use hook::{
 pub use job::{AttemptView, Job, JobKind, JobSummary, SandboxView, StepView, UsageView};
 pub use log::{LogEvent, LogQuery, LogStreamEnd};
 pub use page::{DEFAULT_PAGE, MAX_PAGE, Page};
-pub use project::{NewProject, ProjectView};
+pub use project::{NewProject, ProjectFilter, ProjectView};
 pub use queue::{PauseRequest, QueuePause, QueueRules, QueueView};
 pub use retention::{
     Pin, PinRequest, ProjectRetention, ProjectUsage, RetentionEntry, RetentionReport, Usage,
@@ -63,4 +63,4 @@ pub use submit::{GitSubmission, SourceSubmission, StepSubmission, SubmitBuild};
 pub use token::{AuditEntry, AuditFilter, MadeToken, NewToken, TokenView, WhoView};
 pub use toolchain::{AgentToolchain, ToolchainView};
 pub use upload::{TreeBase, Upload, UploadSubmission};
-pub use watch::{HeadView, WatchView};
+pub use watch::{HeadView, Rebuild, RebuiltView, WatchView};

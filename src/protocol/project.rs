@@ -30,3 +30,13 @@ pub struct ProjectView {
     /// When.
     pub created_at: Timestamp,
 }
+
+/// Which projects to list.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ProjectFilter {
+    /// Only the one of this repository.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}

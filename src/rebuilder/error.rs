@@ -1,6 +1,9 @@
 //! A look that could not be taken.
 
-use crate::{queue::QueueError, secrets::SecretsError, source::SourceError, store::StoreError};
+use crate::{
+    model::ProjectName, queue::QueueError, secrets::SecretsError, source::SourceError,
+    store::StoreError,
+};
 
 /// A look could not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +20,9 @@ pub enum RebuildError {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Every name is taken.
+    #[error("no name like {0} is left for a project: make one by hand")]
+    NoName(ProjectName),
     /// There is nothing to look at.
     #[error("the project has no repository: it takes uploads")]
     NoRepository,

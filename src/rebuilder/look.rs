@@ -47,6 +47,11 @@ impl super::Rebuilder {
     ) -> Result<(), RebuildError> {
         let (row, project) = (&watched.row, watched.project.id);
         let listed = self.sources.refs(&watched.url).await?;
+        if listed.default != row.default_ref {
+            let mut tx = self.store.begin().await?;
+            self.store.set_default_ref(&mut tx, project, listed.default.as_deref()).await?;
+            tx.commit().await?;
+        }
         let known: BTreeMap<String, HeadRow> = self
             .store
             .heads(project)
@@ -54,7 +59,8 @@ impl super::Rebuilder {
             .into_iter()
             .map(|head| (head.name.clone(), head))
             .collect();
-        let is_first_look = row.seen_at.is_none() && known.is_empty();
+        // One that was cut off in the middle was none.
+        let is_first_look = row.seen_at.is_none();
         let now: BTreeMap<&str, &CommitId> = listed
             .refs
             .iter()

@@ -4,11 +4,14 @@
 //! transaction. What was noticed is written after it was submitted, and a submission carries a key of
 //! project, ref and commit: whatever is cut off in between is done again and makes no second build.
 
+mod adopt;
+mod again;
 mod deliveries;
 mod error;
 mod look;
 mod turns;
 
+pub use again::Again;
 pub use deliveries::{Receipt, ReceiveError};
 pub use error::RebuildError;
 pub use turns::Rebuilder;

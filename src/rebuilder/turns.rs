@@ -9,7 +9,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{RebuildError, look::Watched};
 use crate::{
-    model::{ProjectId, Timestamp},
+    config::WatchSettings,
+    model::{POLL_SECONDS, ProjectId, Timestamp},
     queue::Queue,
     secrets::Secrets,
     source::{GitUrl, LoginReach, Sources},
@@ -46,6 +47,7 @@ pub struct Rebuilder {
     pub(super) queue: Queue,
     pub(super) sources: Sources,
     secrets: Secrets,
+    pub(super) settings: WatchSettings,
     /// Something is to be done now.
     pub(super) wake: Arc<Notify>,
     places: Arc<Semaphore>,
@@ -55,13 +57,19 @@ pub struct Rebuilder {
 
 impl Rebuilder {
     /// One over this store, queue and way to repositories.
-    pub fn new(store: Store, queue: Queue, sources: Sources, secrets: Secrets) -> Self {
+    pub fn new(
+        (store, queue): (Store, Queue),
+        sources: Sources,
+        secrets: Secrets,
+        settings: WatchSettings,
+    ) -> Self {
         let places = Arc::new(Semaphore::new(AT_ONCE));
         Self {
             store,
             queue,
             sources,
             secrets,
+            settings,
             wake: Arc::default(),
             places,
             hosts: Arc::default(),
@@ -183,7 +191,9 @@ impl Rebuilder {
         let row = &taken.row;
         let now = self.queue.time().await?;
         let failures = if problem.is_some() { row.failures.saturating_add(1) } else { 0 };
-        let usual = Duration::from_secs(row.rules.poll_seconds.into());
+        let usual = row.rules.poll_seconds.unwrap_or(self.settings.poll_seconds);
+        let usual = usual.clamp(*POLL_SECONDS.start(), *POLL_SECONDS.end());
+        let usual = Duration::from_secs(usual.into());
         let pause = pause(usual, failures, rand::random_range(0.0..0.1));
         let mut tx = self.store.begin().await?;
         let seen = problem.is_none().then_some(now);

@@ -171,8 +171,12 @@ impl Server {
             Arc::clone(&clock),
             settings.retention.over(&RetentionPolicy::default()),
         );
-        let rebuilder =
-            Rebuilder::new(store.clone(), queue.clone(), sources.clone(), secrets.clone());
+        let rebuilder = Rebuilder::new(
+            (store.clone(), queue.clone()),
+            sources.clone(),
+            secrets.clone(),
+            settings.watch.clone(),
+        );
         let notifier = Notifier::new(
             (store.clone(), queue.clone()),
             sources.clone(),
@@ -199,6 +203,7 @@ impl Server {
             bounds: Bounds::new(server),
             readiness: Readiness::default(),
             retention,
+            public_badges: settings.server.public_badges,
             notifier,
             rebuilder,
             secrets,

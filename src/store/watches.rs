@@ -7,7 +7,9 @@ use super::{
     error::{column, json, to_json},
     sql::sql,
 };
-use crate::model::{BuildId, CommitId, ProjectId, Timestamp, WatchRules};
+use crate::model::{
+    BuildId, CommitId, JobId, Outcome, ProjectId, Timestamp, ToolchainName, WatchRules,
+};
 
 /// A watched project as it is stored.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -24,6 +26,8 @@ pub struct WatchRow {
     pub problem: Option<String>,
     /// How often in a row.
     pub failures: u32,
+    /// The full name of the branch that the repository calls its default one.
+    pub default_ref: Option<String>,
 }
 
 /// A ref as it was last seen.
@@ -49,6 +53,7 @@ struct FlatWatch {
     seen_at: Option<i64>,
     problem: Option<String>,
     failures: i64,
+    default_ref: Option<String>,
 }
 
 impl TryFrom<FlatWatch> for WatchRow {
@@ -63,6 +68,7 @@ impl TryFrom<FlatWatch> for WatchRow {
             seen_at: flat.seen_at.map(Timestamp::from_millis),
             problem: flat.problem,
             failures: u32::try_from(flat.failures).unwrap_or(u32::MAX),
+            default_ref: flat.default_ref,
         })
     }
 }
@@ -191,6 +197,85 @@ impl Store {
         .execute(tx)
         .await?;
         Ok(())
+    }
+
+    /// Writes which branch is the default one.
+    pub async fn set_default_ref(
+        &self,
+        tx: &mut Tx,
+        project: ProjectId,
+        name: Option<&str>,
+    ) -> Result<(), StoreError> {
+        sql("UPDATE watches SET default_ref = $2 WHERE project_id = $1")
+            .bind(project.to_string())
+            .bind(name)
+            .execute(tx)
+            .await?;
+        Ok(())
+    }
+
+    /// The branch of a project that was built last.
+    pub async fn newest_branch(&self, project: ProjectId) -> Result<Option<String>, StoreError> {
+        let query = sql("SELECT resolved_ref FROM builds WHERE project_id = $1 \
+             AND resolved_ref LIKE 'refs/heads/%' ORDER BY id DESC LIMIT 1");
+        query.bind(project.to_string()).fetch_value::<String>(self).await
+    }
+
+    /// How the newest finished build of a ref went; with a toolchain, how its newest finished job did.
+    pub async fn newest_outcome(
+        &self,
+        project: ProjectId,
+        name: &str,
+        toolchain: Option<&ToolchainName>,
+    ) -> Result<Option<Outcome>, StoreError> {
+        let query = match toolchain {
+            None => sql("SELECT outcome FROM builds WHERE project_id = $1 AND resolved_ref = $2 \
+                 AND state = 'finished' AND outcome IS NOT NULL ORDER BY id DESC LIMIT 1")
+            .bind(project.to_string())
+            .bind(name),
+            Some(toolchain) => sql("SELECT jobs.outcome FROM jobs JOIN builds \
+                 ON builds.id = jobs.build_id WHERE builds.project_id = $1 \
+                 AND builds.resolved_ref = $2 AND jobs.toolchain = $3 AND jobs.kind = 'leg' \
+                 AND jobs.outcome IS NOT NULL ORDER BY jobs.id DESC LIMIT 1")
+            .bind(project.to_string())
+            .bind(name)
+            .bind(toolchain.as_str()),
+        };
+        let found = query.fetch_value::<String>(self).await?;
+        Ok(found.and_then(|text| Outcome::from_name(&text)))
+    }
+
+    /// The newest successful job of a ref with a toolchain.
+    pub async fn newest_success(
+        &self,
+        project: ProjectId,
+        name: &str,
+        toolchain: &ToolchainName,
+    ) -> Result<Option<JobId>, StoreError> {
+        let id = sql("SELECT jobs.id FROM jobs JOIN builds ON builds.id = jobs.build_id \
+             WHERE builds.project_id = $1 AND builds.resolved_ref = $2 AND jobs.toolchain = $3 \
+             AND jobs.kind = 'leg' AND jobs.outcome = 'success' ORDER BY jobs.id DESC LIMIT 1")
+        .bind(project.to_string())
+        .bind(name)
+        .bind(toolchain.as_str())
+        .fetch_value::<String>(self)
+        .await?;
+        id.map(|id| column("jobs", &id, &id)).transpose()
+    }
+
+    /// A build of a commit of a project that has not ended.
+    pub async fn unfinished_of_commit(
+        &self,
+        project: ProjectId,
+        commit: &CommitId,
+    ) -> Result<Option<BuildId>, StoreError> {
+        let id = sql("SELECT id FROM builds WHERE project_id = $1 AND commit_id = $2 \
+             AND state <> 'finished' ORDER BY id DESC LIMIT 1")
+        .bind(project.to_string())
+        .bind(commit.as_str())
+        .fetch_value::<String>(self)
+        .await?;
+        id.map(|id| column("builds", &id, &id)).transpose()
     }
 
     /// Where the refs of a project were seen last, by name.

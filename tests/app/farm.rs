@@ -232,7 +232,7 @@ impl Farm {
         let began = Instant::now();
         let server = loop {
             let (sources, clock) = (self.sources(&data), Arc::clone(&self.clock));
-            match Server::open(&self.settings, &data, clock, sources).await {
+            match Box::pin(Server::open(&self.settings, &data, clock, sources)).await {
                 Ok(server) => break server,
                 // Between its fork and its exec, a helper of another test has our lock.
                 Err(ServeError::Data { .. }) if began.elapsed() < PATIENCE => tick().await,
@@ -255,7 +255,7 @@ impl Farm {
         let mut settings = self.settings.clone();
         settings.artifacts.root = Some(ArtifactRoot::Local(self.server_data().join("artifacts")));
         let (sources, clock) = (self.sources(&data), Arc::clone(&self.clock));
-        let server = Server::open(&settings, &data, clock, sources).await.unwrap();
+        let server = Box::pin(Server::open(&settings, &data, clock, sources)).await.unwrap();
         let listener = server::listen(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let address = listener.local_addr().unwrap();
         let rest = Rest::new(&format!("http://{address}"), None).unwrap();

@@ -19,7 +19,7 @@ use crate::{
     program::{kiln, run},
     raw::Raw,
     script::hello,
-    support::repo::{self, Entry, Repo},
+    support::repo::{self, Entry},
     wire::{Answer, Ask},
 };
 
@@ -107,7 +107,7 @@ async fn seen(farm: &Farm, reference: &str, commit: &str) -> kiln::protocol::Hea
 
 /// Rules that leave it to webhooks: nothing is asked for a day.
 fn rare() -> WatchRules {
-    WatchRules { poll_seconds: 86_400, ..WatchRules::default() }
+    WatchRules { poll_seconds: Some(86_400), ..WatchRules::default() }
 }
 
 fn source(text: &str) -> [Entry; 2] {
@@ -628,6 +628,136 @@ async fn what_cannot_be_told_is_told_later_and_what_is_refused_is_said() {
             .all(|one| one.problem.is_none() && one.said.as_deref() == Some("success"))
     })
     .await;
+    farm.end().await;
+}
+
+#[tokio::test]
+async fn what_was_built_by_branch_is_watched_with_one_command_or_by_itself() {
+    let mut setup = Setup::default();
+    setup.settings.watch.poll_seconds = 86_400;
+    let mut farm = Farm::with(setup, |_| hello()).await;
+    let repo = project([]);
+    let url = repo.url();
+    let ran = run(kiln(&farm.url(), &["watch", &url])).await;
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let known = farm.rest.project_of(&url).await.unwrap().unwrap();
+    let made = known.name.clone();
+    let watched = async |farm: &Farm, name: &ProjectName, commit: &str| {
+        let find = async || {
+            let heads = farm.rest.project_refs(name).await.unwrap().items;
+            heads
+                .into_iter()
+                .find(|head| head.commit.as_ref().is_some_and(|at| at.as_str() == commit))
+        };
+        eventually("it is seen", async || find().await.is_some()).await;
+        find().await.unwrap()
+    };
+    let first = watched(&farm, &made, &repo.resolve("main").unwrap()).await;
+    farm.finished(first.build.unwrap()).await;
+    // The same once more changes nothing; another repository of the same name gets another one.
+    let ran = run(kiln(&farm.url(), &["watch", &url, "--branch", "main"])).await;
+    assert!(ran.text().contains(&format!("branches main of {made}")), "{} {}", ran.text(), ran.err);
+    assert_eq!(farm.rest.projects().await.unwrap().items.len(), 1);
+    let ran = run(kiln(&farm.url(), &["watch", "No/Name"])).await;
+    assert_eq!(ran.code, Some(2), "{}", ran.err);
+    // By itself, once the operator wants that.
+    farm.change_settings(|settings| settings.watch.all = true).await;
+    let other = project([]);
+    other.commit_on("next", "next", source("int next;\n"));
+    let build = farm.submit_with(&other, json!({})).await;
+    farm.finished(build.id).await;
+    let mine = farm.rest.project_of(&other.url()).await.unwrap().expect("it became a project");
+    let rules = farm.rest.project_watch(&mine.name).await.unwrap().rules;
+    assert_eq!(rules.branches, ["main"]);
+    let commit = other.commit("more", source("int more;\n"));
+    farm.rest.check_project(&mine.name).await.unwrap();
+    let head = watched(&farm, &mine.name, &commit).await;
+    farm.finished(head.build.unwrap()).await;
+    assert!(
+        farm.rest
+            .project_refs(&mine.name)
+            .await
+            .unwrap()
+            .items
+            .iter()
+            .all(|head| head.name == "refs/heads/main")
+    );
+    farm.end().await;
+}
+
+#[tokio::test]
+async fn badges_and_the_newest_artifacts_are_found_by_branch_and_toolchain() {
+    let mut setup = Setup::default();
+    setup.settings.watch.poll_seconds = 86_400;
+    setup.settings.toolchains.default = vec![crate::farm::gcc(), crate::farm::clang()];
+    let mut farm = Farm::with(setup, |_| hello()).await;
+    let repo = project([]);
+    hooked(&farm, &repo.url(), &WatchRules::default()).await;
+    let badge = async |farm: &Farm, query: &str| {
+        let answer =
+            Ask::get(format!("/api/v1/projects/mine/badge.svg{query}")).send(farm.address()).await;
+        assert_eq!(answer.header("content-type"), Some("image/svg+xml; charset=utf-8"));
+        answer.text().split("<title>").nth(1).unwrap().split("</title>").next().unwrap().to_owned()
+    };
+    let head = seen(&farm, "refs/heads/main", &repo.resolve("main").unwrap()).await;
+    let build = farm.finished(head.build.unwrap()).await;
+    assert_eq!(badge(&farm, "").await, "kiln: builds");
+    assert_eq!(badge(&farm, "?toolchain=clang:19").await, "clang:19: builds");
+    assert_eq!(badge(&farm, "?branch=main&toolchain=gcc:14").await, "gcc:14: builds");
+    assert_eq!(badge(&farm, "?branch=other").await, "kiln: unknown");
+    assert_eq!(badge(&farm, "?toolchain=gcc:13").await, "gcc:13: unknown");
+    let job = build.jobs.iter().find(|job| job.toolchain == Some(crate::farm::clang())).unwrap();
+    for (path, leads) in [
+        ("artifacts.tar.gz", format!("/api/v1/jobs/{}/artifacts.tar.gz", job.id)),
+        ("artifacts/a%20b/app?branch=main", format!("/api/v1/jobs/{}/artifacts/a%20b/app", job.id)),
+    ] {
+        let target = format!("/api/v1/projects/mine/latest/clang:19/{path}");
+        let answer = Ask::get(target).send(farm.address()).await;
+        assert_eq!((answer.status, answer.header("location")), (307, Some(&*leads)));
+    }
+    for path in ["clang:19/artifacts.tar.gz?branch=other", "gcc:13/artifacts/app"] {
+        let answer =
+            Ask::get(format!("/api/v1/projects/mine/latest/{path}")).send(farm.address()).await;
+        assert_eq!((answer.status, &*answer.refusal()), (404, "not_found"), "{path}");
+    }
+    // Everything once more: all of it, one toolchain of it, and what was never built with that.
+    let ran = run(kiln(&farm.url(), &["rebuild", "--json"])).await;
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let page: Value = serde_json::from_str(&ran.text()).unwrap();
+    let again = farm.finished(page["items"][0]["build"].as_str().unwrap().parse().unwrap()).await;
+    assert_eq!((again.jobs.len(), again.priority), (2, -100));
+    assert_eq!(serde_json::to_value(again.trigger).unwrap(), json!("rebuild"));
+    let ran = run(kiln(&farm.url(), &["rebuild", "mine", "-t", "gcc:14", "--json"])).await;
+    let page: Value = serde_json::from_str(&ran.text()).unwrap();
+    let again = farm.finished(page["items"][0]["build"].as_str().unwrap().parse().unwrap()).await;
+    assert_eq!(again.jobs.len(), 1);
+    for (words, code, text) in [
+        (&["rebuild", "nobody"][..], 2, "there is no project nobody"),
+        (&["rebuild", "-t", "gcc:99"], 2, "there is no toolchain gcc:99"),
+    ] {
+        let ran = run(kiln(&farm.url(), words)).await;
+        assert!(ran.code == Some(code) && ran.err.contains(text), "{:?} {}", ran.code, ran.err);
+    }
+    // Everything of one build once more, also what succeeded.
+    let before = farm.build(build.id).await.jobs.len();
+    let ran = run(kiln(&farm.url(), &["retry", &build.id.to_string(), "--all"])).await;
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let retried = farm.finished(build.id).await;
+    assert_eq!(retried.jobs.iter().filter(|job| !job.retried).count(), before);
+    // Who has no token sees badges only where the operator says so, and never whether there is a project.
+    let open = async |farm: &Farm, name: &str| {
+        let target = format!("/api/v1/projects/{name}/badge.svg");
+        Ask::get(target).send(farm.address()).await
+    };
+    farm.change_settings(|settings| settings.server.anonymous = kiln::config::Anonymous::Nothing)
+        .await;
+    assert_eq!(open(&farm, "mine").await.status, 401);
+    farm.change_settings(|settings| settings.server.public_badges = true).await;
+    assert!(open(&farm, "mine").await.text().contains("kiln: builds"));
+    let none = open(&farm, "nobody").await;
+    assert!(none.status == 200 && none.text().contains("kiln: unknown"), "{}", none.text());
+    farm.change_settings(|settings| settings.server.anonymous = kiln::config::Anonymous::Admin)
+        .await;
     farm.end().await;
 }
 

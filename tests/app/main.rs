@@ -10,6 +10,11 @@ mod support;
 /// The same tests run on PostgreSQL in `app_postgres`.
 const POSTGRES: bool = false;
 
+#[path = "../source/git.rs"]
+mod git;
+#[path = "../source/server.rs"]
+mod git_server;
+
 mod farm;
 mod program;
 mod pty;
@@ -36,6 +41,7 @@ mod forges;
 mod fuzz;
 mod lines;
 mod lists;
+mod logins;
 mod logs;
 mod metrics;
 mod queues;

@@ -106,7 +106,8 @@ async fn what_moves_is_built_once_and_what_was_there_is_not() {
 async fn a_restart_and_a_second_server_lose_no_commit_and_build_none_twice() {
     let mut farm = Farm::new(|_| hello()).await;
     let (repo, main) = with_branches();
-    watch(&farm, &repo.url(), &WatchRules { poll_seconds: 10, ..WatchRules::default() }).await;
+    watch(&farm, &repo.url(), &WatchRules { poll_seconds: Some(10), ..WatchRules::default() })
+        .await;
     seen(&farm, "refs/heads/main", Some(&main)).await;
     farm.stop_server().await;
     // A day's outage: several pushes, of which the last counts.
@@ -163,7 +164,7 @@ async fn a_repository_that_is_none_is_said_and_asked_less_often() {
     let farm = Farm::alone().await;
     let folder = tempfile::tempdir().unwrap();
     let url = format!("file://{}/nothing", folder.path().display());
-    watch(&farm, &url, &WatchRules { poll_seconds: 10, ..WatchRules::default() }).await;
+    watch(&farm, &url, &WatchRules { poll_seconds: Some(10), ..WatchRules::default() }).await;
     eventually("it has failed", async || {
         farm.rest.project_watch(&name()).await.unwrap().problem.is_some()
     })
@@ -238,5 +239,41 @@ async fn what_was_submitted_and_not_noted_is_found_again() {
     let again = seen(&farm, "refs/heads/main", Some(&next)).await;
     assert_eq!((again.build, again.skipped), (head.build, None));
     assert_eq!(builds(&farm).await.len(), 2);
+    farm.end().await;
+}
+
+/// A first look that ends in the middle is taken again, and is still the first.
+#[tokio::test]
+async fn a_first_look_that_was_cut_off_builds_no_old_branches() {
+    if crate::POSTGRES {
+        // What it left is written into the file, which only a server that has one has.
+        return;
+    }
+    let mut farm = Farm::new(|_| hello()).await;
+    let (repo, main) = with_branches();
+    watch(&farm, &repo.url(), &WatchRules::default()).await;
+    let first = seen(&farm, "refs/heads/main", Some(&main)).await;
+    farm.finished(first.build.unwrap()).await;
+    farm.stop_server().await;
+    let database = kiln::config::Database::Sqlite(farm.server_data().join("kiln.db"));
+    let store = kiln::store::Store::open(&database).await.unwrap();
+    let project = store.project_named(&name()).await.unwrap().unwrap().id;
+    let main_only = kiln::store::HeadRow {
+        name: "refs/heads/main".to_owned(),
+        commit: Some(main.parse().unwrap()),
+        seen_at: first.seen_at,
+        build: first.build,
+        skipped: None,
+    };
+    let mut tx = store.begin().await.unwrap();
+    store.remove_watch(&mut tx, project).await.unwrap();
+    store.put_watch(&mut tx, project, &WatchRules::default(), first.seen_at).await.unwrap();
+    store.put_head(&mut tx, project, &main_only).await.unwrap();
+    tx.commit().await.unwrap();
+    store.close().await;
+    farm.restart_stopped().await;
+    let old = seen(&farm, "refs/heads/old", Some(&repo.resolve("old").unwrap())).await;
+    assert!(old.skipped.unwrap().contains("before the project was watched"));
+    assert_eq!(builds(&farm).await.len(), 1);
     farm.end().await;
 }

@@ -10,6 +10,11 @@ const POSTGRES: bool = true;
 #[path = "../support/fault_proxy.rs"]
 mod fault_proxy;
 
+#[path = "../source/git.rs"]
+mod git;
+#[path = "../source/server.rs"]
+mod git_server;
+
 #[path = "../app/farm.rs"]
 mod farm;
 #[path = "../app/program.rs"]
@@ -47,6 +52,8 @@ mod follow;
 mod forges;
 #[path = "../app/lists.rs"]
 mod lists;
+#[path = "../app/logins.rs"]
+mod logins;
 #[path = "../app/logs.rs"]
 mod logs;
 #[path = "../app/metrics.rs"]

@@ -8,14 +8,21 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod canary;
 mod engine;
 mod program;
 mod world;
+
+#[path = "../source/git.rs"]
+mod git;
+#[path = "../source/server.rs"]
+mod git_server;
 
 mod by_hand;
 mod caching;
 mod cancel;
 mod crashes;
+mod credentials;
 mod guard;
 mod more_projects;
 mod projects;

@@ -3,12 +3,7 @@
 //! The values are canaries: they are looked for in every answer, log, file and process while the build
 //! runs and afterwards.
 
-use std::{
-    fs,
-    io::Read as _,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fs, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use kiln::{
@@ -18,6 +13,7 @@ use kiln::{
 use serde_json::Value;
 
 use super::{
+    canary::Canaries,
     program::{command, run},
     support::repo::{Entry, Repo},
     world::{Plan, with_plan},
@@ -50,68 +46,23 @@ include = ["app"]
 "#;
 
 /// What must be nowhere: the values, and what is left of them in base 64 and hexadecimal.
-fn canaries() -> Vec<Vec<u8>> {
+fn canaries() -> Canaries {
     let encoded = BASE64_STANDARD.encode(TOKEN);
     let line = KEY.lines().nth(1).unwrap();
     let shifted = &BASE64_STANDARD.encode(format!("user:{TOKEN}"))[8..32];
-    let texts = [
+    Canaries::new([
         TOKEN.to_owned(),
         line.to_owned(),
         encoded[..24].to_owned(),
         shifted.to_owned(),
         hex::encode(TOKEN),
         BASE64_STANDARD.encode(KEY)[..40].to_owned(),
-    ];
-    texts.map(String::into_bytes).into()
+    ])
 }
 
 #[track_caller]
 fn has_none(what: &str, bytes: &[u8]) {
-    for canary in canaries() {
-        let found = memchr::memmem::find(bytes, &canary);
-        assert!(found.is_none(), "{} is in {what}", String::from_utf8_lossy(&canary));
-    }
-}
-
-/// Every file below a folder, what is packed unpacked.
-fn files_have_none(folder: &Path) -> usize {
-    let mut count = 0;
-    let mut folders: Vec<PathBuf> = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() && !path.is_symlink() {
-                folders.push(path);
-                continue;
-            }
-            let Ok(bytes) = fs::read(&path) else { continue };
-            has_none(&path.display().to_string(), &bytes);
-            if bytes.starts_with(&[0x1f, 0x8b]) {
-                let mut unpacked = Vec::new();
-                flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_end(&mut unpacked).unwrap();
-                has_none(&format!("{}, unpacked", path.display()), &unpacked);
-            }
-            count += 1;
-        }
-    }
-    count
-}
-
-/// Processes of this machine that have a canary in a file of /proc.
-fn processes_with(file: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir("/proc").unwrap().flatten() {
-        let number = entry.file_name().to_string_lossy().into_owned();
-        if !number.bytes().all(|byte| byte.is_ascii_digit()) {
-            continue;
-        }
-        let Ok(bytes) = fs::read(entry.path().join(file)) else { continue };
-        if canaries().iter().any(|canary| memchr::memmem::find(&bytes, canary).is_some()) {
-            let group = fs::read_to_string(entry.path().join("cgroup")).unwrap_or_default();
-            found.push(format!("{number} {group}"));
-        }
-    }
-    found
+    canaries().are_not_in(what, bytes);
 }
 
 #[test]
@@ -136,8 +87,8 @@ fn a_secret_is_in_its_step_and_nowhere_else() {
 
         let build = farm.submit(&[&repo.url(), "-t", "gcc:14"]);
         let job = farm.wrote(build, "compile waits").summary.id;
-        assert_eq!(processes_with("environ"), Vec::<String>::new());
-        assert_eq!(processes_with("cmdline"), Vec::<String>::new());
+        assert_eq!(canaries().processes_with("environ"), Vec::<String>::new());
+        assert_eq!(canaries().processes_with("cmdline"), Vec::<String>::new());
         let containers = farm.running();
         assert_eq!(containers.len(), 2);
         for container in &containers {
@@ -149,8 +100,8 @@ fn a_secret_is_in_its_step_and_nowhere_else() {
             has_none("what the engine knows", inspect.exits(0).text().as_bytes());
         }
         farm.wrote(build, "deploy waits");
-        assert_eq!(processes_with("cmdline"), Vec::<String>::new());
-        let own = processes_with("environ");
+        assert_eq!(canaries().processes_with("cmdline"), Vec::<String>::new());
+        let own = canaries().processes_with("environ");
         assert!(!own.is_empty(), "the step has it");
         for process in &own {
             assert!(process.contains("docker") || process.contains("/kiln"), "{process}");
@@ -221,7 +172,7 @@ fn a_secret_is_in_its_step_and_nowhere_else() {
         // Everything that the server and its agent have written: the database, the log at its finest,
         // sealed logs, artifacts, mirrors.
         let data = farm.scratch("data");
-        assert!(files_have_none(&data) > 10);
+        assert!(canaries().are_not_below(&data) > 10);
         let log = fs::read(farm.scratch("server.log")).unwrap();
         assert!(log.windows(7).any(|part| part == b"\"TRACE\""), "it is at its finest");
         has_none("the server's log", &log);

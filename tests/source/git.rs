@@ -1,5 +1,7 @@
 //! Repositories for the tests: ordinary ones made with git, hostile ones object by object.
 
+#![allow(dead_code, reason = "not every test program uses all of it")]
+
 use std::{
     fs,
     io::Write,

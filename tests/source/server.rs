@@ -1,6 +1,8 @@
 //! Servers for the tests, on loopback: smart HTTP over `git http-backend` (also with TLS and with
 //! credentials), the git daemon, and ones that misbehave.
 
+#![allow(dead_code, reason = "not every test program uses all of it")]
+
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},

@@ -28,8 +28,9 @@ const REGISTRY: &str = "a host elsewhere: take it from the machine's own configu
 /// Ends of names that belong to somebody.
 const PUBLIC: &[&str] = &[".org", ".com", ".net", ".io"];
 /// Names that may stand there: examples, what a compiler links its warnings to, what names the
-/// schema of SARIF, and the forge whose API is on a host of its own.
-const HARMLESS: &[&str] = &["example", "e.com", "gcc.gnu.org", "docs.oasis-open.org", "github.com"];
+/// schema of SARIF and the language of pictures, and the forge whose API is on a host of its own.
+const HARMLESS: &[&str] =
+    &["example", "e.com", "gcc.gnu.org", "docs.oasis-open.org", "www.w3.org", "github.com"];
 
 /// The first host of a URL in the line that is somebody's: what is fetched from where is the
 /// machine's affair, so no registry or mirror is named here.

@@ -93,6 +93,9 @@ pub struct RetryArgs {
     /// Only these toolchains of the build
     #[arg(short = 't', long = "toolchain", value_name = "NAME", value_delimiter = ',', add = complete::toolchains())]
     pub toolchains: Vec<ToolchainName>,
+    /// All of the build, also what succeeded
+    #[arg(long, conflicts_with = "toolchains")]
+    pub all: bool,
     /// Wait until the build has ended
     #[arg(long)]
     pub wait: bool,

@@ -10,9 +10,9 @@ use crate::{cli::CliError, config::Environment};
 use super::{
     AgentArgs, AgentsArgs, ArtifactsArgs, AuditArgs, BuildArgs, BuildsArgs, CancelArgs,
     CompletionsArgs, CredentialArgs, DbArgs, DeleteArgs, HookArgs, ImagesArgs, InitArgs, LogArgs,
-    ManArgs, NotifyArgs, PinArgs, ProjectArgs, QueueArgs, RefsArgs, RetentionArgs, RetryArgs,
-    RunArgs, SecretArgs, ServeArgs, ShowArgs, TokenArgs, ToolchainsArgs, UnpinArgs, UnwatchArgs,
-    UsageArgs, WatchArgs, WhoamiArgs,
+    ManArgs, NotifyArgs, PinArgs, ProjectArgs, QueueArgs, RebuildArgs, RefsArgs, RetentionArgs,
+    RetryArgs, RunArgs, SecretArgs, ServeArgs, ShowArgs, TokenArgs, ToolchainsArgs, UnpinArgs,
+    UnwatchArgs, UsageArgs, WatchArgs, WhoamiArgs,
 };
 
 /// Where a server is found unless something else is said: what `kiln serve` listens on.
@@ -139,6 +139,8 @@ pub enum ClientCommand {
     Cancel(CancelArgs),
     /// Run a job, or the jobs of a build that did not succeed, again
     Retry(RetryArgs),
+    /// Build every watched branch once more, behind everything else
+    Rebuild(RebuildArgs),
     /// List the toolchains that builds can ask for
     Toolchains(ToolchainsArgs),
     /// List the agents

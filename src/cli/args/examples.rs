@@ -146,9 +146,15 @@ pub(super) const WATCH: &str = "\
 Examples:
   kiln watch zlib
   kiln watch zlib --branch main --branch 'release/*' --tag 'v*' -t gcc:14,clang:19 --supersede
+  kiln watch https://git.example.org/zlib.git
   kiln watch zlib --check
   kiln refs zlib
   kiln unwatch zlib";
+
+pub(super) const REBUILD: &str = "\
+Examples:
+  kiln rebuild -t gcc:14     what was built with gcc:14, after a new image of it
+  kiln rebuild zlib curl     all of two projects";
 
 pub(super) const HOOK: &str = "\
 Examples:

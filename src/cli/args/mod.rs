@@ -38,4 +38,4 @@ pub(super) use retention::{
 pub(super) use secret::{SecretArgs, SecretCommand, SecretSetArgs};
 pub use server::{AgentArgs, DbArgs, DbCommand, ImagesArgs, ImagesCommand, ServeArgs};
 pub(super) use token::{AuditArgs, TokenArgs, TokenCommand, TokenCreateArgs, WhoamiArgs};
-pub(super) use watch::{RefsArgs, UnwatchArgs, WatchArgs};
+pub(super) use watch::{RebuildArgs, RefsArgs, UnwatchArgs, WatchArgs};

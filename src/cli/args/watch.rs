@@ -12,8 +12,9 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = examples::WATCH)]
 pub struct WatchArgs {
-    /// The project
-    pub project: ProjectName,
+    /// The project, or the URL of a repository, which becomes one
+    #[arg(value_name = "PROJECT|URL")]
+    pub project: String,
     /// A pattern of branches, such as main or 'release/*'; may be given more than once; default: all
     #[arg(long = "branch", value_name = "PATTERN")]
     pub branches: Vec<String>,
@@ -39,7 +40,7 @@ pub struct WatchArgs {
     #[arg(long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true,
         allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(-100..=100))]
     pub priority: i32,
-    /// How often the repository is asked, such as 5m; default: every minute
+    /// How often the repository is asked, such as 5m; default: as the server says, a minute
     #[arg(long, value_name = "TIME", value_parser = parse::seconds)]
     pub every: Option<u32>,
     /// End the builds of older commits of a branch when there is a newer one
@@ -74,6 +75,20 @@ impl From<WhichRequests> for PullRequests {
             WhichRequests::Forks => Self::Forks,
         }
     }
+}
+
+/// Build every watched branch once more, such as after the image of a toolchain changed.
+#[derive(Debug, Args)]
+#[command(after_help = examples::REBUILD)]
+pub struct RebuildArgs {
+    /// The projects; default: all that are watched
+    pub projects: Vec<ProjectName>,
+    /// With this toolchain alone, where it was built with that; default: with all of its own
+    #[arg(short = 't', long = "toolchain", value_name = "NAME", add = complete::toolchains())]
+    pub toolchain: Option<ToolchainName>,
+    /// Print the API's JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Build new commits of a project no longer.
@@ -115,7 +130,7 @@ impl WatchArgs {
             artifacts: usual.artifacts,
             queue: self.queue.clone(),
             priority: self.priority,
-            poll_seconds: self.every.unwrap_or(usual.poll_seconds),
+            poll_seconds: self.every,
             supersede: self.supersede,
         }
     }

@@ -60,7 +60,13 @@ pub(in crate::cli) async fn retry(
             for toolchain in &args.toolchains {
                 leg(&build, toolchain)?;
             }
-            rest.retry_build(build.id, &Retry { toolchains: args.toolchains.clone() }).await?;
+            let mut toolchains = args.toolchains.clone();
+            if args.all {
+                toolchains = build.jobs.iter().filter_map(|job| job.toolchain.clone()).collect();
+                toolchains.sort_unstable();
+                toolchains.dedup();
+            }
+            rest.retry_build(build.id, &Retry { toolchains }).await?;
             build.id
         }
         Found::Job(_) if !args.toolchains.is_empty() => {

@@ -41,4 +41,4 @@ pub(super) use show::show;
 pub(super) use source::Found;
 pub(super) use source::Place;
 pub(super) use token::{audit, token, whoami};
-pub(super) use watch::{refs, unwatch, watch};
+pub(super) use watch::{rebuild, refs, unwatch, watch};

@@ -1,4 +1,4 @@
-//! `kiln watch`, `unwatch` and `refs`.
+//! `kiln watch`, `unwatch`, `refs` and `rebuild`.
 
 use serde_json::Value;
 
@@ -6,11 +6,12 @@ use super::say::say;
 use crate::{
     cli::{
         CliError, Console,
-        args::{RefsArgs, UnwatchArgs, WatchArgs},
+        args::{RebuildArgs, RefsArgs, UnwatchArgs, WatchArgs, is_remote},
         render,
     },
     client::{Paths, Rest},
-    model::{Clock as _, SystemClock},
+    model::{Clock as _, NameError, ProjectName, SystemClock},
+    protocol::{NewProject, Rebuild},
 };
 
 pub(in crate::cli) async fn watch(
@@ -18,7 +19,7 @@ pub(in crate::cli) async fn watch(
     args: &WatchArgs,
     console: &mut Console,
 ) -> Result<(), CliError> {
-    let project = &args.project;
+    let project = &named(rest, &args.project).await?;
     if args.check {
         rest.check_project(project).await?;
         return say(console, &format!("{project} is looked at now; kiln refs {project} shows it"));
@@ -32,11 +33,42 @@ pub(in crate::cli) async fn watch(
     say(
         console,
         &format!(
-            "new commits of {} of {project} are built by themselves; it is asked every {} s",
+            "new commits of {} of {project} are built by themselves{}",
             what.join(" and "),
-            rules.poll_seconds
+            rules.poll_seconds.map_or_else(String::new, |s| format!("; it is asked every {s} s")),
         ),
     )
+}
+
+/// The project that is meant; the URL of a repository becomes one if it is none yet.
+async fn named(rest: &Rest, text: &str) -> Result<ProjectName, CliError> {
+    if !is_remote(text) {
+        return text.parse().map_err(|error: NameError| CliError::Usage(error.to_string()));
+    }
+    if let Some(project) = rest.project_of(text).await? {
+        return Ok(project.name);
+    }
+    let base = ProjectName::of_url(text);
+    let taken: Vec<ProjectName> =
+        rest.projects().await?.items.into_iter().map(|project| project.name).collect();
+    // One more than there are is always free.
+    let most = u32::try_from(taken.len() + 1).unwrap_or(u32::MAX);
+    let free = (1..=most).map(|number| base.numbered(number)).find(|name| !taken.contains(name));
+    let new = NewProject { name: free.unwrap_or(base), url: Some(text.to_owned()) };
+    Ok(rest.add_project(&new).await?.name)
+}
+
+pub(in crate::cli) async fn rebuild(
+    rest: &Rest,
+    args: &RebuildArgs,
+    console: &mut Console,
+) -> Result<(), CliError> {
+    let wanted = Rebuild { projects: args.projects.clone(), toolchain: args.toolchain.clone() };
+    let page = rest.rebuild(&wanted).await?;
+    if args.json {
+        return Ok(console.json(&page)?);
+    }
+    Ok(console.render(|out| render::rebuilt(&page.items, out))?)
 }
 
 pub(in crate::cli) async fn unwatch(

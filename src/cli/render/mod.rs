@@ -25,6 +25,6 @@ pub(super) use farm::{agents, enrollments, projects, toolchains};
 pub(super) use forges::{deliveries, notices, targets};
 pub(super) use job::job;
 pub(super) use queues::{queue, queues, rules};
-pub(super) use refs::refs;
+pub(super) use refs::{rebuilt, refs};
 pub(super) use retention::{kept_rules, retention, usage};
 pub(super) use secrets::secrets;

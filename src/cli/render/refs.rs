@@ -5,8 +5,28 @@ use std::io::{self, Write};
 use crate::{
     cli::{sanitize, table::Table, text},
     model::{CommitId, Timestamp},
-    protocol::HeadView,
+    protocol::{HeadView, RebuiltView},
 };
+
+/// What is built once more.
+pub(in crate::cli) fn rebuilt(items: &[RebuiltView], out: &mut dyn Write) -> io::Result<()> {
+    let mut table = Table::new(&["PROJECT", "REF", "COMMIT", "BUILD"]);
+    for item in items {
+        let skipped = item.skipped.as_deref().unwrap_or_default();
+        table.row(vec![
+            item.project.to_string(),
+            sanitize::text(&item.name),
+            item.commit.short().to_owned(),
+            item.build
+                .map_or_else(|| format!("none: {}", sanitize::text(skipped)), |id| id.to_string()),
+        ]);
+    }
+    if items.is_empty() {
+        writeln!(out, "there is nothing to build once more")
+    } else {
+        table.write(out)
+    }
+}
 
 /// Where each is, and what was made of it.
 pub(in crate::cli) fn refs(

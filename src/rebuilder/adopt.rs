@@ -1,0 +1,75 @@
+//! Watching by itself what was built by branch (`watch.all`).
+
+use super::{RebuildError, Rebuilder};
+use crate::{
+    model::{ProjectId, ProjectName, WatchRules},
+    store::ProjectRow,
+};
+
+/// Names that are tried for a new project.
+const TRIES: u32 = 100;
+
+impl Rebuilder {
+    /// Has a branch of a repository watched, if the settings want that and it is not. Who built it is
+    /// noted as who made the project.
+    pub async fn adopt(
+        &self,
+        url: &str,
+        resolved_ref: Option<&str>,
+        by: &str,
+    ) -> Result<(), RebuildError> {
+        let branch = resolved_ref.and_then(|name| name.strip_prefix("refs/heads/"));
+        let (true, Some(branch)) = (self.settings.all, branch) else { return Ok(()) };
+        let now = self.queue.time().await?;
+        let project = match self.store.project_of_url(url).await? {
+            Some(project) => project,
+            None => self.named_after(url, by).await?,
+        };
+        let mut tx = self.store.begin().await?;
+        let watch = self.store.watch_in(&mut tx, project.id).await?;
+        let mut rules = match &watch {
+            Some(row) if row.rules.watches(&format!("refs/heads/{branch}")) => return Ok(()),
+            Some(row) => row.rules.clone(),
+            None => WatchRules { branches: Vec::new(), ..WatchRules::default() },
+        };
+        // A name is a pattern of itself unless it has signs that patterns have.
+        rules.branches.push(globset::escape(branch));
+        if rules.check().is_err() {
+            return Ok(());
+        }
+        self.store.put_watch(&mut tx, project.id, &rules, now).await?;
+        tx.commit().await?;
+        tracing::info!(project.id = %project.id, git.reference = branch, "a branch that was built is watched");
+        Ok(())
+    }
+
+    /// A new project for a repository.
+    async fn named_after(&self, url: &str, by: &str) -> Result<ProjectRow, RebuildError> {
+        let base = ProjectName::of_url(url);
+        for number in 1..=TRIES {
+            let now = self.queue.time().await?;
+            let row = ProjectRow {
+                id: ProjectId::new(now),
+                name: base.numbered(number),
+                url: Some(url.to_owned()),
+                created_by: by.to_owned(),
+                created_at: now,
+            };
+            let mut tx = self.store.begin().await?;
+            match self.store.insert_project(&mut tx, &row).await {
+                Ok(()) => {
+                    tx.commit().await?;
+                    return Ok(row);
+                }
+                Err(error) if error.is_duplicate() => {}
+                Err(error) => return Err(error.into()),
+            }
+            drop(tx);
+            // Somebody else may have been first.
+            if let Some(row) = self.store.project_of_url(url).await? {
+                return Ok(row);
+            }
+        }
+        Err(RebuildError::NoName(base))
+    }
+}
