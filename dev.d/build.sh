@@ -45,6 +45,7 @@ cmd_test() {
     exec </dev/null
     prepare_machine
     warn_of_space
+    ensure_sshd
     ensure_engine
     build_kiln
     build_images

@@ -10,6 +10,7 @@ readonly NEEDS=(
     /etc/ssl/certs/ca-certificates.crt:ca-certificates
     xz:xz-utils
     flock:util-linux
+    ssh-keygen:openssh-client
     dockerd:docker.io
     docker-compose:docker-compose
     mmdebstrap:mmdebstrap
@@ -103,6 +104,27 @@ prepare_machine() {
     fi
     ((${#missing[@]})) || return 0
     install_packages "${missing[@]}"
+}
+
+# A server for the tests of ssh: the program alone, unpacked. Its package would start it, now and with the
+# machine, at a port that others reach.
+ensure_sshd() {
+    local folder=$state/sshd
+    [[ ! -x /usr/sbin/sshd && ! -x $folder/usr/sbin/sshd ]] || return 0
+    is_supported_debian || die "there is no /usr/sbin/sshd, which tests of ssh start: install an ssh server"
+    say "Unpacking an ssh server for the tests into $folder"
+    rm -rf "$folder" "$folder.new"
+    mkdir -p "$folder.new"
+    (
+        cd "$folder.new"
+        apt-get download -q openssh-server libwrap0 >&2 ||
+            { as_root apt-get update -q >&2 && apt-get download -q openssh-server libwrap0 >&2; } || exit
+        for package in *.deb; do
+            dpkg-deb -x "$package" . || exit
+            rm "$package"
+        done
+    ) || die "the packages openssh-server and libwrap0 could not be fetched"
+    mv "$folder.new" "$folder"
 }
 
 install_packages() {

@@ -16,6 +16,8 @@ mod mirrors;
 mod remotes;
 #[path = "source/server.rs"]
 mod server;
+#[path = "source/ssh.rs"]
+mod ssh;
 #[path = "source/submodules.rs"]
 mod submodules;
 #[path = "source/trees.rs"]

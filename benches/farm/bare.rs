@@ -48,6 +48,7 @@ impl Bare {
         let mut command = command::command(&program);
         command.args(["serve", "--no-agent", "--listen", &address, "--data"]).arg(data.path());
         command.env("KILN_SERVER_ANONYMOUS", "admin").env("XDG_RUNTIME_DIR", data.path());
+        command.env("KILN_SOURCE_SCHEMES", "https,git,file").env("KILN_SOURCE_PRIVATE", "allow");
         // What is measured is what it can do, not what it allows.
         command.env("KILN_SERVER_REQUESTS_PER_SECOND", "1000000");
         command.env("KILN_SERVER_STREAMS_PER_ACCOUNT", "10000");

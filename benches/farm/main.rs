@@ -6,6 +6,7 @@
 //! its own; how this program was compiled does not matter. Arguments choose parts, none means all.
 
 mod bare;
+mod caching;
 mod claims;
 mod command;
 mod followers;
@@ -27,8 +28,11 @@ mod requests;
 mod retention;
 mod samples;
 mod server;
+#[path = "../../tests/support/mod.rs"]
+mod support;
 mod throughput;
 mod upload;
+mod watching;
 
 use std::process::ExitCode;
 
@@ -37,7 +41,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{hand::Hand, report::Report, server::Kiln};
 
-const PARTS: [&str; 14] = [
+const PARTS: [&str; 16] = [
     "latency",
     "throughput",
     "upload",
@@ -52,11 +56,22 @@ const PARTS: [&str; 14] = [
     "gigabyte",
     "requests",
     "retention",
+    "watching",
+    "caching",
 ];
 
 /// Parts that need no container engine.
-const WITHOUT_ENGINE: [&str; 8] =
-    ["planning", "followers", "million", "claims", "queues", "gigabyte", "requests", "retention"];
+const WITHOUT_ENGINE: [&str; 9] = [
+    "planning",
+    "followers",
+    "million",
+    "claims",
+    "queues",
+    "gigabyte",
+    "requests",
+    "retention",
+    "watching",
+];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -112,6 +127,9 @@ async fn measure(report: &mut Report) -> anyhow::Result<()> {
     if wants("retention") {
         retention::measure(report).await.context("retention")?;
     }
+    if wants("watching") {
+        watching::measure(report).await.context("watched repositories")?;
+    }
     if wanted.iter().all(|part| WITHOUT_ENGINE.contains(&part.as_str())) {
         return Ok(());
     }
@@ -130,6 +148,9 @@ async fn measure(report: &mut Report) -> anyhow::Result<()> {
     }
     if wants("packages") {
         packages::measure(&kiln, report).await.context("a job with packages")?;
+    }
+    if wants("caching") {
+        caching::measure(&kiln, report).await.context("the compiler cache")?;
     }
     if wants("memory") {
         memory::measure(&kiln, idle, report).await.context("the server's memory")?;
