@@ -231,7 +231,7 @@ impl Rebuilder {
             is_default: false,
             request: Some((change.target, change.is_fork)),
         };
-        let head = self.notice(watched, sighting, stop).await?;
+        let head = self.notice(watched, &sighting, stop).await?;
         let outcome = match (&head.build, &head.skipped) {
             (Some(_), None) => "it is built".to_owned(),
             (_, Some(why)) => format!("it is not built: {why}"),

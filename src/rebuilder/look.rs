@@ -15,6 +15,9 @@ use crate::{
     store::{HeadRow, ProjectRow, StoreError, WatchRow},
 };
 
+/// Refs that are written down in one go.
+const NOTED: usize = 500;
+
 /// A watched project.
 #[derive(Clone, Debug)]
 pub(super) struct Watched {
@@ -75,6 +78,8 @@ impl super::Rebuilder {
         let gone = gone.filter(|name| is_listed(name) && !now.contains_key(name));
         let gone: Vec<(&str, Option<&CommitId>)> = gone.map(|name| (name, None)).collect();
         let there = now.iter().map(|(name, commit)| (*name, Some(*commit)));
+        let mut noted = Vec::new();
+        let mut ended = Ok(());
         for (name, commit) in there.chain(gone) {
             let before = known.get(name).and_then(|head| head.commit.as_ref());
             if known.contains_key(name) && before == commit {
@@ -88,16 +93,69 @@ impl super::Rebuilder {
                 is_default: listed.default.as_deref() == Some(name),
                 request: None,
             };
-            self.notice(watched, sighting, stop).await?;
+            let head = match self.judged(watched, &sighting, stop).await {
+                Ok(head) => head,
+                Err(error) => {
+                    ended = Err(error);
+                    break;
+                }
+            };
+            let is_new = head.is_new();
+            noted.push(head);
+            // What was submitted is noted at once, all else a few hundred at a time.
+            if is_new || noted.len() >= NOTED {
+                self.note(watched, &noted).await?;
+                noted.clear();
+            }
         }
-        Ok(())
+        self.note(watched, &noted).await?;
+        ended
     }
 
     /// What follows from one ref that is not where it was; it is written down.
     pub(super) async fn notice(
         &self,
         watched: &Watched,
-        sighting: Sighting,
+        sighting: &Sighting,
+        stop: &CancellationToken,
+    ) -> Result<HeadRow, RebuildError> {
+        let head = self.judged(watched, sighting, stop).await?;
+        self.note(watched, std::slice::from_ref(&head)).await?;
+        Ok(head)
+    }
+
+    /// Writes down where refs are now and what follows; builds that newer ones replace are ended.
+    async fn note(&self, watched: &Watched, heads: &[HeadRow]) -> Result<(), RebuildError> {
+        let project = watched.project.id;
+        if heads.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.store.begin().await?;
+        for head in heads {
+            self.store.put_head(&mut tx, project, head).await?;
+        }
+        tx.commit().await?;
+        for head in heads {
+            tracing::info!(
+                project.id = %project, git.reference = head.name,
+                build.id = head.build.map(|id| id.to_string()), skipped = head.skipped,
+                "a watched ref has moved"
+            );
+        }
+        let new = heads.iter().filter(|head| head.is_new() && watched.row.rules.supersede);
+        for (head, build) in new.filter_map(|head| Some((head, head.build?))) {
+            for older in self.store.unfinished_before(project, (&head.name, build)).await? {
+                self.queue.cancel_build(older, CancelReason::Superseded).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What follows from one ref that is not where it was; if that is a build, it is submitted.
+    async fn judged(
+        &self,
+        watched: &Watched,
+        sighting: &Sighting,
         stop: &CancellationToken,
     ) -> Result<HeadRow, RebuildError> {
         let project = watched.project.id;
@@ -114,14 +172,14 @@ impl super::Rebuilder {
         };
         let (build, skipped) = match (own, &sighting.commit) {
             (Some(own), _) => (Some(own), None),
-            (None, commit) => match (self.decide(watched, &sighting, built, stop).await?, commit) {
+            (None, commit) => match (self.decide(watched, sighting, built, stop).await?, commit) {
                 (WatchDecision::Skip(why), _) => (None, Some(why)),
                 (WatchDecision::Built(build), _) => {
                     (Some(build), Some("its commit was built before".to_owned()))
                 }
                 (WatchDecision::Build, None) => (None, None),
                 (WatchDecision::Build, Some(commit)) => {
-                    match self.submit(watched, &sighting, (commit, key)).await {
+                    match self.submit(watched, sighting, (commit, key)).await {
                         Ok(build) => (Some(build), None),
                         // It will not be better the next time; the ref is known, and the reason shown.
                         Err(QueueError::Invalid(sentence)) => (None, Some(sentence)),
@@ -131,26 +189,13 @@ impl super::Rebuilder {
             },
         };
         let seen_at = self.queue.time().await?;
-        let head = HeadRow {
+        Ok(HeadRow {
             name: sighting.name.clone(),
             commit: sighting.commit.clone(),
             seen_at,
             build,
             skipped,
-        };
-        let mut tx = self.store.begin().await?;
-        self.store.put_head(&mut tx, project, &head).await?;
-        tx.commit().await?;
-        tracing::info!(
-            project.id = %project, git.reference = name, build.id = build.map(|id| id.to_string()),
-            skipped = head.skipped, "a watched ref has moved"
-        );
-        if let (Some(build), None, true) = (build, &head.skipped, watched.row.rules.supersede) {
-            for older in self.store.unfinished_before(project, (name, build)).await? {
-                self.queue.cancel_build(older, CancelReason::Superseded).await?;
-            }
-        }
-        Ok(head)
+        })
     }
 
     /// What the rules say. The commit is fetched only if nothing else speaks against building it.

@@ -45,6 +45,13 @@ pub struct HeadRow {
     pub skipped: Option<String>,
 }
 
+impl HeadRow {
+    /// Whether a build was made of it just for this.
+    pub fn is_new(&self) -> bool {
+        self.build.is_some() && self.skipped.is_none()
+    }
+}
+
 #[derive(FromRow)]
 struct FlatWatch {
     project_id: String,

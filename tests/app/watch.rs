@@ -277,3 +277,66 @@ async fn a_first_look_that_was_cut_off_builds_no_old_branches() {
     assert_eq!(builds(&farm).await.len(), 1);
     farm.end().await;
 }
+
+#[tokio::test]
+async fn a_host_that_hangs_or_is_gone_holds_up_no_other() {
+    let mut setup = Setup::default();
+    setup.settings.source.schemes = "https,git,file".parse().unwrap();
+    let farm = Farm::with(setup, |_| hello()).await;
+    // One takes connections and says nothing; at the other nobody is.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let ports = [&silent, &gone].map(|listener| listener.local_addr().unwrap().port());
+    drop(gone);
+    let rules = WatchRules { poll_seconds: Some(10), ..WatchRules::default() };
+    for number in 0..6 {
+        for (host, port) in ["silent", "gone"].into_iter().zip(ports) {
+            let other: ProjectName = format!("{host}-{number}").parse().unwrap();
+            let url = Some(format!("git://127.0.0.1:{port}/{number}.git"));
+            farm.rest.add_project(&NewProject { name: other.clone(), url }).await.unwrap();
+            farm.rest.watch_project(&other, &rules).await.unwrap();
+        }
+    }
+    let gone: ProjectName = "gone-0".parse().unwrap();
+    eventually("that nobody is there is said", async || {
+        farm.rest.project_watch(&gone).await.unwrap().problem.is_some()
+    })
+    .await;
+    let (repo, main) = with_branches();
+    watch(&farm, &repo.url(), &rules).await;
+    let head = seen(&farm, "refs/heads/main", Some(&main)).await;
+    farm.finished(head.build.unwrap()).await;
+    let waits: ProjectName = "silent-0".parse().unwrap();
+    assert!(farm.rest.project_watch(&waits).await.unwrap().seen_at.is_none());
+    drop(silent);
+    farm.end().await;
+}
+
+#[tokio::test]
+async fn thousands_of_refs_are_known_and_the_one_that_moves_is_built() {
+    const BRANCHES: usize = 3_000;
+    let farm = Farm::new(|_| hello()).await;
+    let (repo, main) = with_branches();
+    let lines: String =
+        (0..BRANCHES).map(|number| format!("create refs/heads/b/{number} {main}\n")).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("refs");
+    std::fs::write(&file, lines).unwrap();
+    let mut update = crate::support::repo::git(&repo.path(), &["update-ref", "--stdin"]);
+    let update = update.stdin(std::fs::File::open(&file).unwrap());
+    assert!(update.status().unwrap().success());
+    watch(&farm, &repo.url(), &WatchRules::default()).await;
+    let first = seen(&farm, "refs/heads/main", Some(&main)).await;
+    farm.finished(first.build.unwrap()).await;
+    eventually("all of them were seen", async || {
+        farm.rest.project_watch(&name()).await.unwrap().seen_at.is_some()
+    })
+    .await;
+    let heads = farm.rest.project_refs(&name()).await.unwrap().items;
+    assert_eq!(heads.len(), BRANCHES + 2);
+    let moved = repo.commit_on("b/1234", "moved", source("int moved;\n"));
+    let head = seen(&farm, "refs/heads/b/1234", Some(&moved)).await;
+    farm.finished(head.build.unwrap()).await;
+    assert_eq!(builds(&farm).await.len(), 2);
+    farm.end().await;
+}
