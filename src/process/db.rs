@@ -82,7 +82,7 @@ async fn rekey(new: &Path, old: Option<PathBuf>, setup: &Setup) -> anyhow::Resul
         Secrets::open(store.clone(), SealingKey::from_text(&old)).await?.rekey(&new).await?;
     store.close().await;
     say(&format!(
-        "{count} secrets are sealed with the key {} now: give every server its file (server.secret_key_file, or \
+        "{count} values are sealed with the key {} now: give every server its file (server.secret_key_file, or \
          secret-key in the data directory)",
         new.id()
     ));

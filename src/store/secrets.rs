@@ -56,7 +56,7 @@ impl TryFrom<Flat> for SecretRow {
 }
 
 impl Store {
-    /// The id of the key that all secrets are sealed with, if there is one; whoever asks is alone with
+    /// The id of the key that all values are sealed with, if there is one; whoever asks is alone with
     /// it until the transaction ends.
     pub async fn lock_secrets_key(&self, tx: &mut Tx) -> Result<Option<String>, StoreError> {
         let query = sql("SELECT secrets_key FROM installation FOR UPDATE");

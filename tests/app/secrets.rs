@@ -3,8 +3,9 @@
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use kiln::{
     client::{ClientError, Rest},
-    model::{ProjectName, Role, SecretForm, SecretName, SecretValue, Verdict},
-    protocol::{Build, LogQuery, NewProject, NewToken, PutSecret, TrustedRefs},
+    forge::SharedSecret,
+    model::{ProjectName, Role, SecretForm, SecretName, SecretValue, TargetKind, Verdict},
+    protocol::{Build, LogQuery, NewProject, NewTarget, NewToken, PutHook, PutSecret, TrustedRefs},
     sandbox::Scenario,
 };
 use serde_json::{Value, json};
@@ -278,6 +279,18 @@ async fn another_key_opens_nothing_and_says_so_and_a_new_one_is_given_by_a_comma
         path
     };
     let new = write("new", "another key of thirty-two bytes!\n");
+    // What else is sealed: a webhook's secret and the one before it, and a key to sign with.
+    const HOOKS: [&str; 2] = ["a-webhook-of-the-first-day", "a-webhook-of-the-second-day"];
+    for hook in HOOKS {
+        let put = PutHook { secret: Some(SecretValue::new(hook.into())) };
+        farm.rest.put_hook(&name(), &put).await.unwrap();
+    }
+    let target = NewTarget {
+        kind: TargetKind::Webhook,
+        url: Some("https://example.org/".to_owned()),
+        secret: SecretValue::new(VALUE.into()),
+    };
+    farm.rest.add_target(&name(), &target).await.unwrap();
     farm.stop_server().await;
     let data = farm.server_data();
     let mut settings = farm.settings().clone();
@@ -292,12 +305,18 @@ async fn another_key_opens_nothing_and_says_so_and_a_new_one_is_given_by_a_comma
         let (new, data) = (new.to_str().unwrap(), data.to_str().unwrap());
         let ran = run(kiln("", &["db", "rekey", new, "--data", data])).await;
         assert_eq!(ran.code, Some(0), "{}", ran.err);
-        assert!(ran.text().contains("1 secrets are sealed"), "{}", ran.text());
+        assert!(ran.text().contains("4 values are sealed"), "{}", ran.text());
         let new = Some(std::path::PathBuf::from(new));
         farm.change_settings(|settings| settings.server.secret_key_file = new).await;
         let (_, log) =
             built(&farm, json!({"git": {"url": repo.url()}}), json!({}), &farm.rest).await;
         assert!(log.contains("Secrets: TOKEN\n"), "{log}");
+        for hook in HOOKS {
+            let signed = SharedSecret::new(hook.to_owned()).unwrap().sign(b"{}");
+            let ask = Ask::new("POST", "/api/v1/projects/mine/hook").json("{}");
+            let ask = ask.header("x-gitea-event", "ping").header("x-gitea-signature", signed);
+            assert_eq!(ask.send(farm.address()).await.status, 202, "{hook}");
+        }
     }
     farm.end().await;
 }
