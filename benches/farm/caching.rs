@@ -47,7 +47,7 @@ pub(crate) async fn measure(kiln: &Kiln, report: &mut Report) -> anyhow::Result<
             samples.add(began.elapsed());
             if cache {
                 let job = kiln.rest().job(ended.jobs[0].id).await?;
-                let usage = job.attempts.last().and_then(|attempt| attempt.usage.clone());
+                let usage = job.attempts.last().and_then(|attempt| attempt.usage);
                 hits =
                     usage.map(|usage| (usage.cache_hits, usage.cache_misses)).unwrap_or_default();
             }
@@ -72,7 +72,7 @@ pub(crate) async fn measure(kiln: &Kiln, report: &mut Report) -> anyhow::Result<
 async fn commit(clone: &str, number: usize) -> anyhow::Result<()> {
     let script = format!(
         "set -e; export GIT_DIR='{clone}' GIT_INDEX_FILE='{clone}/bench-index'; \
-         git read-tree main; blob=$({{ git show main:src/lapi.c; echo '/* {number} */'; }} | git hash-object -w --stdin); \
+         git read-tree main; blob=$({{ git show main:src/lapi.c; echo 'int bench_{number};'; }} | git hash-object -w --stdin); \
          git update-index --cacheinfo 100644,$blob,src/lapi.c; tree=$(git write-tree); \
          commit=$(git -c user.name=A -c user.email=a@example.org commit-tree -p main -m one $tree); \
          git update-ref refs/heads/main $commit"

@@ -13,8 +13,8 @@ use tokio::task::JoinSet;
 
 use crate::{
     bare::{Bare, claim},
-    postgres::Postgres,
     report::{self, Report},
+    support::postgres::Postgres,
 };
 
 const CLAIMERS: usize = 32;

@@ -18,9 +18,6 @@ mod memory;
 mod million;
 mod packages;
 mod planning;
-#[path = "../../tests/support/postgres.rs"]
-#[expect(dead_code, clippy::unwrap_used, reason = "it is made for tests")]
-mod postgres;
 mod queues;
 mod report;
 mod repository;
@@ -29,6 +26,7 @@ mod retention;
 mod samples;
 mod server;
 #[path = "../../tests/support/mod.rs"]
+#[expect(clippy::unwrap_used, reason = "it is made for tests")]
 mod support;
 mod throughput;
 mod upload;

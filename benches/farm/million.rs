@@ -21,8 +21,8 @@ use tokio::{
 use crate::{
     bare::Bare,
     followers::{milliseconds, percentile},
-    postgres::Postgres,
     report::{self, Report},
+    support::postgres::Postgres,
 };
 
 pub(crate) const JOBS: u32 = 1_000_000;

@@ -17,8 +17,8 @@ use crate::{
     bare::{Bare, claim_as},
     gigabyte::planned,
     million::Rows,
-    postgres::Postgres,
     report::{self, Report},
+    support::postgres::Postgres,
 };
 
 const CLAIMERS: usize = 32;

@@ -16,8 +16,8 @@ use crate::{
     bare::Bare,
     followers::{milliseconds, percentile},
     memory,
-    postgres::Postgres,
     report::{self, Report},
+    support::postgres::Postgres,
 };
 
 const CONNECTIONS: usize = 8;

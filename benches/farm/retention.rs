@@ -15,8 +15,8 @@ use crate::{
     bare::Bare,
     claims::drained,
     million::{JOBS, Rows},
-    postgres::Postgres,
     report::{self, Report},
+    support::postgres::Postgres,
 };
 
 const CLAIMERS: usize = 8;

@@ -4,17 +4,18 @@
 use std::{
     path::{Path, PathBuf},
     process::Stdio,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, ensure};
 use kiln::{
     config::{PrivateAddresses, SourceSettings},
     forge::SharedSecret,
-    model::{ProjectName, SecretValue, Timestamp, WatchRules},
+    model::{Clock as _, ProjectName, SecretValue, SystemClock, Timestamp, WatchRules},
     protocol::{BuildFilter, NewProject, PutHook},
     source::{FetchSpec, Sources, Submodules},
 };
+use reqwest::Method;
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::{process::Child, time::sleep};
@@ -160,8 +161,6 @@ async fn pushes(report: &mut Report) -> anyhow::Result<()> {
     kiln.rest.put_hook(&project, &PutHook { secret: Some(secret) }).await?;
     queued(&kiln, &first).await?;
     let key = SharedSecret::new(SECRET.to_owned()).context("it is long enough")?;
-    let client = reqwest::Client::new();
-    let address = format!("http://{}/api/v1/projects/mine/hook", kiln.address);
     let [mut hand, mut hook] = <[Samples; 2]>::default();
     let mut all = Vec::new();
     for number in 0..PUSHES {
@@ -171,20 +170,16 @@ async fn pushes(report: &mut Report) -> anyhow::Result<()> {
             "commits": [], "repository": {"clone_url": served.url("mine")}});
         let body = body.to_string();
         let signed = format!("sha256={}", key.sign(body.as_bytes()));
-        let sent = SystemTime::now();
-        let answer = client
-            .post(&address)
+        let sent = SystemClock.now();
+        let http = kiln.rest.http();
+        let request = http
+            .request(Method::POST, "api/v1/projects/mine/hook")
             .header("x-github-event", "push")
             .header("x-github-delivery", commit.as_str())
             .header("x-hub-signature-256", signed)
-            .body(body)
-            .send()
-            .await?;
-        ensure!(answer.status() == 202, "the delivery was answered with {}", answer.status());
-        let at = queued(&kiln, &commit).await?;
-        let since = sent.duration_since(SystemTime::UNIX_EPOCH)?.as_millis();
-        let took = u128::try_from(at.as_millis())?.saturating_sub(since);
-        let took = Duration::from_millis(u64::try_from(took)?);
+            .body(body);
+        http.send(request).await?;
+        let took = queued(&kiln, &commit).await?.since(sent);
         hook.add(took);
         all.push(took);
         let began = Instant::now();
@@ -201,7 +196,7 @@ async fn pushes(report: &mut Report) -> anyhow::Result<()> {
     report::row("  the 99th of a hundred", &format!("{} ms", p99.as_millis()), None);
     report.record(
         "watching: push to queued",
-        json!({"ls_remote": hand.json(), "webhook": hook.json(), "p99_ms": p99.as_millis() as u64}),
+        json!({"ls_remote": hand.json(), "webhook": hook.json(), "p99_s": p99.as_secs_f64()}),
     );
     Ok(())
 }
@@ -225,8 +220,8 @@ fn processor(process: u32) -> anyhow::Result<f64> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
     let rest = stat.rsplit(')').next().context("a line of /proc")?;
     let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-    let ticks: u64 = fields[11..15].iter().map(|field| field.parse::<u64>().unwrap_or(0)).sum();
-    Ok(ticks as f64 / TICKS)
+    let ticks = fields[11..15].iter().map(|field| field.parse::<f64>().unwrap_or(0.0));
+    Ok(ticks.sum::<f64>() / TICKS)
 }
 
 async fn polling(report: &mut Report) -> anyhow::Result<()> {
@@ -273,7 +268,7 @@ async fn polling(report: &mut Report) -> anyhow::Result<()> {
     };
     report::row("git ls-remote in a loop, by hand", &text(by_hand, spent), None);
     let ratio = wall.as_secs_f64() / by_hand.as_secs_f64();
-    report::row("kiln, checked one after the other", &text(wall, used), Some(ratio));
+    report::row("kiln, all of them checked", &text(wall, used), Some(ratio));
     report::row("  its memory afterwards", &format!("{} MiB", held.all >> 10), None);
     report.record(
         "watching: a thousand projects",
@@ -356,7 +351,7 @@ async fn sources(report: &mut Report) -> anyhow::Result<()> {
         hand.add(began.elapsed());
     }
     served.stop().await?;
-    let size = FILES * FILE_BYTES >> 20;
+    let size = (FILES * FILE_BYTES) >> 20;
     report::title(&format!("One commit on a repository of {FILES} files, {size} MiB"));
     report::by_hand("git clone --depth=1, by hand", &hand);
     report::beside("the first fetch", &first, &hand);

@@ -280,8 +280,8 @@ async fn another_key_opens_nothing_and_says_so_and_a_new_one_is_given_by_a_comma
     };
     let new = write("new", "another key of thirty-two bytes!\n");
     // What else is sealed: a webhook's secret and the one before it, and a key to sign with.
-    const HOOKS: [&str; 2] = ["a-webhook-of-the-first-day", "a-webhook-of-the-second-day"];
-    for hook in HOOKS {
+    let hooks = ["a-webhook-of-the-first-day", "a-webhook-of-the-second-day"];
+    for hook in hooks {
         let put = PutHook { secret: Some(SecretValue::new(hook.into())) };
         farm.rest.put_hook(&name(), &put).await.unwrap();
     }
@@ -311,7 +311,7 @@ async fn another_key_opens_nothing_and_says_so_and_a_new_one_is_given_by_a_comma
         let (_, log) =
             built(&farm, json!({"git": {"url": repo.url()}}), json!({}), &farm.rest).await;
         assert!(log.contains("Secrets: TOKEN\n"), "{log}");
-        for hook in HOOKS {
+        for hook in hooks {
             let signed = SharedSecret::new(hook.to_owned()).unwrap().sign(b"{}");
             let ask = Ask::new("POST", "/api/v1/projects/mine/hook").json("{}");
             let ask = ask.header("x-gitea-event", "ping").header("x-gitea-signature", signed);
