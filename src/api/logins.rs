@@ -54,6 +54,11 @@ async fn put(
     let Some(url) = url else {
         return Err(ApiError::conflict(format!("the project {name} has no repository")));
     };
+    if url.scheme() == Scheme::File {
+        return Err(ApiError::invalid(format!(
+            "the repository of {name} is a folder of the server's machine: no login is of use for it"
+        )));
+    }
     let host = put.host.to_ascii_lowercase();
     if host != url.authority() {
         return Err(ApiError::invalid(format!(

@@ -25,7 +25,7 @@ pub struct Again {
 }
 
 impl Rebuilder {
-    /// Builds the newest commit of every watched branch that was built before once more, behind
+    /// Builds the newest commit of every watched branch that was built once more, behind
     /// everything else; of these projects if some are named, with this toolchain alone if one is and
     /// only where it was built with that.
     pub async fn again(
@@ -44,12 +44,13 @@ impl Rebuilder {
                 continue;
             }
             for head in self.store.heads(project.id).await? {
-                let (Some(commit), Some(before)) = (head.commit.clone(), head.build) else {
+                if head.commit.is_none() || !head.name.starts_with("refs/heads/") {
                     continue;
-                };
-                if !head.name.starts_with("refs/heads/")
-                    || !self.was_with(before, toolchain).await?
-                {
+                }
+                // What was not built, such as for its message, is not built now either.
+                let built = self.store.newest_built(project.id, &head.name).await?;
+                let Some((before, commit)) = built else { continue };
+                if !self.was_with(before, toolchain).await? {
                     continue;
                 }
                 let build = self.head_again(&project, &head, (&commit, toolchain)).await?;

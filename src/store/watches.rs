@@ -270,6 +270,24 @@ impl Store {
         id.map(|id| column("jobs", &id, &id)).transpose()
     }
 
+    /// The newest build of a ref whose legs were made, and its commit.
+    pub async fn newest_built(
+        &self,
+        project: ProjectId,
+        name: &str,
+    ) -> Result<Option<(BuildId, CommitId)>, StoreError> {
+        let found = sql("SELECT builds.id, builds.commit_id FROM builds \
+             WHERE builds.project_id = $1 AND builds.resolved_ref = $2 AND EXISTS \
+             (SELECT 1 FROM jobs WHERE jobs.build_id = builds.id AND jobs.kind = 'leg') \
+             ORDER BY builds.id DESC LIMIT 1")
+        .bind(project.to_string())
+        .bind(name)
+        .fetch_optional::<(String, String)>(self)
+        .await?;
+        let Some((id, commit)) = found else { return Ok(None) };
+        Ok(Some((column("builds", &id, &id)?, column("builds", &id, &commit)?)))
+    }
+
     /// A build of a commit of a project that has not ended.
     pub async fn unfinished_of_commit(
         &self,

@@ -150,6 +150,7 @@ async fn logins_that_could_go_elsewhere_or_nowhere_are_refused() {
     let farm = Farm::with(setup, crate::farm::nothing).await;
     add(&farm, "mine", "https://git.example.org/a/mine.git").await;
     add(&farm, "ssh", "ssh://git@git.example.org/a/mine.git").await;
+    add(&farm, "folder", "file:///srv/git/mine").await;
     farm.rest.add_project(&NewProject { name: "bare".parse().unwrap(), url: None }).await.unwrap();
     let sealed = |text: &str| BASE64_STANDARD.encode(text);
     let key = "-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2\n-----END OPENSSH PRIVATE KEY-----\n";
@@ -187,6 +188,7 @@ async fn logins_that_could_go_elsewhere_or_nowhere_are_refused() {
             "one line",
         ),
         ("bare", "git.example.org", &good_token, 409, "has no repository"),
+        ("folder", "git.example.org", &good_token, 422, "no login is of use"),
         ("nobody", "git.example.org", &good_token, 404, "there is no project"),
     ] {
         let target = format!("/api/v1/projects/{project}/login");
