@@ -21,8 +21,8 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use super::{
     ApiError, AppState, artifacts, builds, diagnostics, enrollments, events, farm, health, hooks,
-    job_log, jobs, latest, logins, metrics, projects, queues, rebuild, retention, secrets, targets,
-    tokens, uploads, watch,
+    job_log, jobs, latest, logins, metrics, projects, queues, rebuild, retention, secrets, session,
+    targets, tokens, uploads, watch,
 };
 
 /// Where the description is.
@@ -81,6 +81,7 @@ pub(super) fn described() -> OpenApiRouter<AppState> {
         .merge(latest::routes())
         .merge(rebuild::routes())
         .merge(tokens::routes())
+        .merge(session::routes())
         .merge(events::routes())
         .merge(metrics::routes())
         .merge(health::routes())

@@ -33,6 +33,7 @@ mod rebuild;
 mod retention;
 mod router;
 mod secrets;
+mod session;
 mod sse;
 mod state;
 mod targets;

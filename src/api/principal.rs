@@ -8,7 +8,7 @@ use axum::{
     http::{header, request::Parts},
 };
 
-use super::{ApiError, AppState, ClientAddress, audit::Actor, bounds::OpenStream};
+use super::{ApiError, AppState, ClientAddress, audit::Actor, bounds::OpenStream, session};
 use crate::{
     model::{AgentId, Permission, Principal, Scope},
     store::BelongsTo,
@@ -69,11 +69,15 @@ fn whose(principal: &Principal, address: IpAddr) -> String {
 /// Whose token it is. Each address may send so many that are none, each account so many requests.
 async fn known(parts: &Parts, state: &AppState) -> Result<Principal, ApiError> {
     let address = address(parts);
-    let sent = bearer(parts);
+    let sent = match bearer(parts) {
+        Ok(Some(token)) => Ok(Some(token.to_owned())),
+        Ok(None) => session::token(parts, state).await,
+        Err(error) => Err(error),
+    };
     // Who sends none has not tried any.
     let is_try = !matches!(sent, Ok(None));
     let principal = match sent {
-        Ok(token) => state.auth.principal(token).await.map_err(ApiError::from),
+        Ok(token) => state.auth.principal(token.as_deref()).await.map_err(ApiError::from),
         Err(error) => Err(error),
     };
     match &principal {

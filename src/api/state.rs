@@ -41,6 +41,8 @@ pub struct AppState {
     pub bounds: Bounds,
     /// Whether everybody sees badges.
     pub public_badges: bool,
+    /// Whether browsers send the cookie of a session over TLS alone.
+    pub secure_cookies: bool,
     /// Tells others how builds go.
     pub notifier: Notifier,
     /// Builds new commits by itself.

@@ -60,7 +60,7 @@ pub use retention::{
 };
 pub use secret::{ClaimedSecret, ClaimedSecrets, PutSecret, SecretView, TrustedRefs};
 pub use submit::{GitSubmission, SourceSubmission, StepSubmission, SubmitBuild};
-pub use token::{AuditEntry, AuditFilter, MadeToken, NewToken, TokenView, WhoView};
+pub use token::{AuditEntry, AuditFilter, MadeToken, NewSession, NewToken, TokenView, WhoView};
 pub use toolchain::{AgentToolchain, ToolchainView};
 pub use upload::{TreeBase, Upload, UploadSubmission};
 pub use watch::{HeadView, Rebuild, RebuiltView, WatchView};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{AccountName, AuditId, ProjectName, Role, Timestamp, TokenId};
+use crate::model::{AccountName, AuditId, ProjectName, Role, SecretValue, Timestamp, TokenId};
 
 /// `POST /api/v1/tokens`: a new token.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
@@ -124,4 +124,13 @@ pub struct AuditFilter {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(value_type = Option<String>)]
     pub cursor: Option<AuditId>,
+}
+
+/// `POST /api/v1/session`: sign in with a browser.
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewSession {
+    /// The token, in base 64.
+    #[schema(value_type = String, format = Byte)]
+    pub token: SecretValue,
 }

@@ -118,6 +118,11 @@ impl Secrets {
         Ok(row)
     }
 
+    /// The key.
+    pub(super) fn key(&self) -> &SealingKey {
+        &self.key
+    }
+
     /// The database that all of it is in.
     pub(super) fn store(&self) -> &Store {
         &self.store

@@ -8,6 +8,7 @@ mod hooks;
 mod kept;
 mod key;
 mod logins;
+mod sessions;
 mod targets;
 
 pub use kept::{NewSecret, Secrets, SecretsError};

@@ -204,6 +204,8 @@ impl Server {
             readiness: Readiness::default(),
             retention,
             public_badges: settings.server.public_badges,
+            secure_cookies: server.certificate_file.is_some()
+                || server.public_url.as_ref().is_some_and(|url| url.scheme() == "https"),
             notifier,
             rebuilder,
             secrets,

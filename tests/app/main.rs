@@ -51,6 +51,7 @@ mod restart;
 mod retention;
 mod retry;
 mod secrets;
+mod session;
 mod space;
 mod stop;
 mod strict;

@@ -72,6 +72,8 @@ mod retention;
 mod retry;
 #[path = "../app/secrets.rs"]
 mod secrets;
+#[path = "../app/session.rs"]
+mod session;
 #[path = "../app/strict.rs"]
 mod strict;
 #[path = "../app/uploads.rs"]
