@@ -15,12 +15,12 @@ use super::{
 };
 use crate::{
     model::{Principal, ProjectId, ProjectName, Scope},
-    protocol::{ErrorEnvelope, NewProject, Page, ProjectFilter, ProjectView},
+    protocol::{ChangeProject, ErrorEnvelope, NewProject, Page, ProjectFilter, ProjectView},
     store::ProjectRow,
 };
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(add, list)).routes(routes!(show, remove))
+    OpenApiRouter::new().routes(routes!(add, list)).routes(routes!(show, change, remove))
 }
 
 /// Add a project
@@ -58,7 +58,7 @@ async fn add(
 async fn taken(state: &AppState, row: &ProjectRow) -> Result<ApiError, ApiError> {
     let url = row.url.as_deref().unwrap_or_default();
     Ok(match state.store.project_of_url(url).await? {
-        Some(other) if other.name != row.name => {
+        Some(other) if other.id != row.id && other.name != row.name => {
             ApiError::conflict(format!("the project {} has this repository already", other.name))
         }
         _ => ApiError::conflict(format!("there is a project {} already", row.name)),
@@ -98,6 +98,45 @@ async fn show(
     Path(name): Path<ProjectName>,
 ) -> Result<Answer<ProjectView>, ApiError> {
     Ok(Answer(view(named(&state, &name).await?)))
+}
+
+/// Change the name or the repository of a project
+///
+/// Its builds, secrets and settings stay. With another repository its login is gone, which was for the one
+/// before, and if it is watched, that one is looked at for the first time.
+#[utoipa::path(patch, path = "/api/v1/projects/{project}", tag = "projects", security(("token" = ["admin"])),
+    params(("project" = ProjectName, Path)), request_body = ChangeProject,
+    responses((status = 200, body = ProjectView), (status = "4XX", body = ErrorEnvelope)))]
+async fn change(
+    Administers(principal): Administers,
+    State(state): State<AppState>,
+    Path(name): Path<ProjectName>,
+    Json(change): Json<ChangeProject>,
+) -> Result<Answer<ProjectView>, ApiError> {
+    unrestricted(&principal)?;
+    let before = named(&state, &name).await?;
+    let url = change.url.as_deref().map(|url| state.sources.parse_url(url)).transpose()?;
+    let row = ProjectRow {
+        name: change.name.unwrap_or_else(|| before.name.clone()),
+        url: url.map(|url| url.to_string()).or_else(|| before.url.clone()),
+        ..before.clone()
+    };
+    let now = state.queue.time().await?;
+    let mut tx = state.store.begin().await?;
+    match state.store.set_project(&mut tx, &row).await {
+        Err(error) if error.is_duplicate() => {
+            drop(tx);
+            return Err(taken(&state, &row).await?);
+        }
+        written => written?,
+    }
+    if row.url != before.url {
+        state.store.remove_login(&mut tx, row.id).await?;
+        state.store.forget_heads(&mut tx, row.id, now).await?;
+    }
+    tx.commit().await?;
+    tracing::info!(project.id = %row.id, project.name = %row.name, "project changed");
+    Ok(Answer(view(row)))
 }
 
 /// Remove a project

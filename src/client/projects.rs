@@ -5,7 +5,7 @@ use reqwest::Method;
 use super::{ClientError, Paths, Rest};
 use crate::{
     model::ProjectName,
-    protocol::{NewProject, Page, ProjectView},
+    protocol::{ChangeProject, NewProject, Page, ProjectView},
 };
 
 impl Rest {
@@ -23,6 +23,16 @@ impl Rest {
     /// One project.
     pub async fn project(&self, name: &ProjectName) -> Result<ProjectView, ClientError> {
         self.get(&Paths::project(name)).await
+    }
+
+    /// Changes a project.
+    pub async fn change_project(
+        &self,
+        name: &ProjectName,
+        change: &ChangeProject,
+    ) -> Result<ProjectView, ClientError> {
+        let request = self.http().request(Method::PATCH, &Paths::project(name)).json(change);
+        self.http().json(request).await
     }
 
     /// Adds a project.

@@ -15,6 +15,18 @@ pub struct NewProject {
     pub url: Option<String>,
 }
 
+/// `PATCH /api/v1/projects/{project}`: what changes of it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeProject {
+    /// Another name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<ProjectName>,
+    /// Another repository: where it is now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
 /// A project.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ProjectView {

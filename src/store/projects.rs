@@ -64,6 +64,17 @@ impl Store {
         Ok(())
     }
 
+    /// Writes another name and repository of a project; a duplicate error if another one has either.
+    pub async fn set_project(&self, tx: &mut Tx, row: &ProjectRow) -> Result<(), StoreError> {
+        sql("UPDATE projects SET name = $2, url = $3 WHERE id = $1")
+            .bind(row.id.to_string())
+            .bind(row.name.as_str())
+            .bind(row.url.as_deref())
+            .execute(tx)
+            .await?;
+        Ok(())
+    }
+
     /// Every project, by name.
     pub async fn projects(&self) -> Result<Vec<ProjectRow>, StoreError> {
         let rows = sql("SELECT * FROM projects ORDER BY name").fetch_all::<Flat>(self).await?;

@@ -148,6 +148,25 @@ impl Store {
         Ok(removed.bind(id).fetch_value::<String>(tx).await?.is_some())
     }
 
+    /// Forgets where the refs of a project were: it is another repository now, and looked at for the
+    /// first time.
+    pub async fn forget_heads(
+        &self,
+        tx: &mut Tx,
+        project: ProjectId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let id = project.to_string();
+        sql("DELETE FROM heads WHERE project_id = $1").bind(id.clone()).execute(&mut *tx).await?;
+        sql("UPDATE watches SET seen_at = NULL, problem = NULL, failures = 0, next_at = $2, \
+             default_ref = NULL WHERE project_id = $1")
+        .bind(id)
+        .bind(now.as_millis())
+        .execute(tx)
+        .await?;
+        Ok(())
+    }
+
     /// Has a project looked at as soon as can be; whether it is watched.
     pub async fn hurry_watch(
         &self,

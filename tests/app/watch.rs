@@ -340,3 +340,62 @@ async fn thousands_of_refs_are_known_and_the_one_that_moves_is_built() {
     assert_eq!(builds(&farm).await.len(), 2);
     farm.end().await;
 }
+
+#[tokio::test]
+async fn rules_are_shown_and_taken_from_a_file_and_a_project_may_move() {
+    let farm = Farm::new(|_| hello()).await;
+    let (repo, main) = with_branches();
+    watch(&farm, &repo.url(), &WatchRules { poll_seconds: Some(86_400), ..WatchRules::default() })
+        .await;
+    let first = seen(&farm, "refs/heads/main", Some(&main)).await;
+    farm.finished(first.build.unwrap()).await;
+    let shown = run(kiln(&farm.url(), &["watch", "mine", "--show"])).await;
+    let mut rules: Value = serde_json::from_str(&shown.text()).unwrap();
+    rules["steps"] = json!([{"name": "compile", "run": "make special"}]);
+    rules["artifacts"] = json!({"include": ["special"]});
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rules.json");
+    std::fs::write(&file, rules.to_string()).unwrap();
+    let file = file.to_str().unwrap();
+    let ran = run(kiln(&farm.url(), &["watch", "mine", "--rules", file])).await;
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let known = farm.rest.project_watch(&name()).await.unwrap().rules;
+    assert_eq!(
+        (known.steps[0].run.as_str(), &*known.artifacts.include[0]),
+        ("make special", "special")
+    );
+    std::fs::write(file, "{\"brunches\": []}").unwrap();
+    let ran = run(kiln(&farm.url(), &["watch", "mine", "--rules", file])).await;
+    assert!(ran.code == Some(2) && ran.err.contains("unknown field `brunches`"), "{}", ran.err);
+
+    // It moves: to another repository, which is looked at for the first time, and to another name.
+    let (other, _) = with_branches();
+    let moved = other.commit("moved", source("int moved;\n"));
+    let ran = run(kiln(&farm.url(), &["project", "set", "mine", "--url", &other.url()])).await;
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let head = seen(&farm, "refs/heads/main", Some(&moved)).await;
+    farm.finished(head.build.expect("its default branch is built")).await;
+    eventually("all of it was seen", async || head_count(&farm).await == 2).await;
+    let old = self::head(&farm, "refs/heads/old").await.unwrap();
+    assert!(old.skipped.unwrap().contains("before the project was watched"));
+    let uploads = NewProject { name: "uploads".parse().unwrap(), url: Some(repo.url()) };
+    farm.rest.add_project(&uploads).await.unwrap();
+    for (words, sentence) in [
+        (&["--rename", "uploads"][..], "there is a project uploads already"),
+        (&["--url", &repo.url()], "the project uploads has this repository already"),
+        (&["--url", "http://example.org/a"], "http is not allowed"),
+    ] {
+        let ran = run(kiln(&farm.url(), &[&["project", "set", "mine"], words].concat())).await;
+        assert!(ran.code == Some(2) && ran.err.contains(sentence), "{sentence}: {}", ran.err);
+    }
+    let ran = run(kiln(&farm.url(), &["project", "set", "mine", "--rename", "yours"])).await;
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let builds = builds(&farm).await;
+    assert_eq!(builds.len(), 2);
+    assert!(builds.iter().all(|build| build.project == Some("yours".parse().unwrap())));
+    farm.end().await;
+}
+
+async fn head_count(farm: &Farm) -> usize {
+    farm.rest.project_refs(&name()).await.unwrap().items.len()
+}

@@ -147,6 +147,7 @@ Examples:
   kiln watch zlib
   kiln watch zlib --branch main --branch 'release/*' --tag 'v*' -t gcc:14,clang:19 --supersede
   kiln watch https://git.example.org/zlib.git
+  kiln watch zlib --show > rules.json; kiln watch zlib --rules rules.json
   kiln watch zlib --check
   kiln refs zlib
   kiln unwatch zlib";

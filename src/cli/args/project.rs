@@ -41,6 +41,18 @@ pub enum ProjectCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Give a project another name, or say where its repository is now
+    #[command(after_help = examples::PROJECT)]
+    Set {
+        /// Its name
+        name: ProjectName,
+        /// Another name
+        #[arg(long, value_name = "NAME", required_unless_present = "url")]
+        rename: Option<ProjectName>,
+        /// Where its repository is now
+        #[arg(long)]
+        url: Option<String>,
+    },
     /// Remove a project; its builds stay
     #[command(after_help = examples::PROJECT)]
     Remove {

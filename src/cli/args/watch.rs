@@ -1,5 +1,7 @@
 //! `kiln watch`: new commits that are built by themselves.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
 
 use super::{examples, parse};
@@ -7,6 +9,20 @@ use crate::{
     cli::complete,
     model::{ProjectName, PullRequests, QueueName, ToolchainName, WatchRules},
 };
+
+/// What says rules by itself.
+const RULES: [&str; 10] = [
+    "branches",
+    "tags",
+    "toolchains",
+    "every",
+    "supersede",
+    "priority",
+    "queue",
+    "paths",
+    "ignore_paths",
+    "pull_requests",
+];
 
 /// Build new commits of a project by themselves.
 #[derive(Debug, Args)]
@@ -46,9 +62,14 @@ pub struct WatchArgs {
     /// End the builds of older commits of a branch when there is a newer one
     #[arg(long)]
     pub supersede: bool,
+    /// Take the rules from this file instead, as --show prints them; - is standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = RULES)]
+    pub rules: Option<PathBuf>,
+    /// Only show the rules that are followed
+    #[arg(long, conflicts_with_all = RULES, conflicts_with_all = ["rules", "check"])]
+    pub show: bool,
     /// Only look at its repository now
-    #[arg(long, conflicts_with_all = ["branches", "tags", "toolchains", "every", "supersede", "priority", "queue",
-        "paths", "ignore_paths", "pull_requests"])]
+    #[arg(long, conflicts_with_all = RULES, conflicts_with = "rules")]
     pub check: bool,
 }
 

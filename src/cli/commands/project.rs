@@ -11,7 +11,7 @@ use crate::{
     },
     client::{Paths, Rest},
     model::{Clock as _, SystemClock},
-    protocol::NewProject,
+    protocol::{ChangeProject, NewProject},
 };
 
 pub(in crate::cli) async fn project(
@@ -44,6 +44,12 @@ pub(in crate::cli) async fn project(
         ProjectCommand::Show { name, json: false } => {
             let one = [rest.project(name).await?];
             Ok(console.render(|out| render::projects(&one, SystemClock.now(), out))?)
+        }
+        ProjectCommand::Set { name, rename, url } => {
+            let change = ChangeProject { name: rename.clone(), url: url.clone() };
+            let project = rest.change_project(name, &change).await?;
+            let url = project.url.as_deref().unwrap_or("no repository");
+            say(console, &format!("the project is {} now: {url}", project.name))
         }
         ProjectCommand::Remove { name } => {
             rest.remove_project(name).await?;

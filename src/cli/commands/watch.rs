@@ -1,5 +1,11 @@
 //! `kiln watch`, `unwatch`, `refs` and `rebuild`.
 
+use std::{
+    fs,
+    io::{self, Read as _},
+    path::Path,
+};
+
 use serde_json::Value;
 
 use super::say::say;
@@ -10,9 +16,12 @@ use crate::{
         render,
     },
     client::{Paths, Rest},
-    model::{Clock as _, NameError, ProjectName, SystemClock},
+    model::{Clock as _, NameError, ProjectName, SystemClock, WatchRules},
     protocol::{NewProject, Rebuild},
 };
+
+/// The largest file of rules.
+const MAX_RULES: u64 = 1 << 20;
 
 pub(in crate::cli) async fn watch(
     rest: &Rest,
@@ -24,7 +33,14 @@ pub(in crate::cli) async fn watch(
         rest.check_project(project).await?;
         return say(console, &format!("{project} is looked at now; kiln refs {project} shows it"));
     }
-    let rules = rest.watch_project(project, &args.rules()).await?.rules;
+    if args.show {
+        return Ok(console.json(&rest.project_watch(project).await?.rules)?);
+    }
+    let rules = match &args.rules {
+        Some(file) => read(file)?,
+        None => args.rules(),
+    };
+    let rules = rest.watch_project(project, &rules).await?.rules;
     let what: Vec<String> = [("branches", &rules.branches), ("tags", &rules.tags)]
         .into_iter()
         .filter(|(_, patterns)| !patterns.is_empty())
@@ -38,6 +54,18 @@ pub(in crate::cli) async fn watch(
             rules.poll_seconds.map_or_else(String::new, |s| format!("; it is asked every {s} s")),
         ),
     )
+}
+
+/// Rules in a file, as `--show` prints them.
+fn read(file: &Path) -> Result<WatchRules, CliError> {
+    let shown = file.display();
+    let text = if file == Path::new("-") {
+        io::read_to_string(io::stdin().lock().take(MAX_RULES))
+    } else {
+        fs::File::open(file).and_then(|file| io::read_to_string(file.take(MAX_RULES)))
+    };
+    let text = text.map_err(|error| CliError::Usage(format!("{shown}: {error}")))?;
+    serde_json::from_str(&text).map_err(|error| CliError::Usage(format!("{shown}: {error}")))
 }
 
 /// The project that is meant; the URL of a repository becomes one if it is none yet.
