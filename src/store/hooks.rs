@@ -12,6 +12,8 @@ use crate::model::{BuildId, DeliveryId, ProjectId, Timestamp};
 const TABLE: &str = "deliveries";
 /// Deliveries of a project that are kept.
 const KEPT: i64 = 100;
+/// And their bytes together.
+const KEPT_BYTES: i64 = 16 << 20;
 
 /// The secret that a project shares with its forge.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -178,10 +180,13 @@ impl Store {
         .bind(i64::from(row.attempts))
         .execute(&mut *tx)
         .await?;
-        sql("DELETE FROM deliveries WHERE project_id = $1 AND due_at IS NULL AND id NOT IN \
-             (SELECT id FROM deliveries WHERE project_id = $1 ORDER BY id DESC LIMIT $2)")
+        sql("DELETE FROM deliveries WHERE project_id = $1 AND due_at IS NULL AND id IN \
+             (SELECT id FROM (SELECT id, ROW_NUMBER() OVER (ORDER BY id DESC) AS place, \
+             SUM(LENGTH(body)) OVER (ORDER BY id DESC) AS bytes FROM deliveries \
+             WHERE project_id = $1) AS ordered WHERE place > $2 OR bytes > $3)")
         .bind(row.project.to_string())
         .bind(KEPT)
+        .bind(KEPT_BYTES)
         .execute(tx)
         .await?;
         Ok(None)

@@ -259,6 +259,31 @@ async fn what_is_not_signed_or_makes_no_sense_is_refused_in_a_sentence() {
 }
 
 #[tokio::test]
+async fn deliveries_are_kept_up_to_a_number_and_a_size() {
+    // Time goes on: that is what they are ordered by.
+    let farm = Farm::with(Setup { agents: 0, ..Setup::default() }, crate::farm::nothing).await;
+    hooked(&farm, "https://example.org/mine", &rare()).await;
+    let send = async |id: String, size: usize| {
+        let body = json!({"zen": "x".repeat(size)});
+        let answer = delivery("github", "ping", &id, &body).send(farm.address()).await;
+        assert_eq!(answer.status, 202, "{}", answer.text());
+    };
+    for number in 0..105 {
+        send(format!("small-{number}"), 10).await;
+    }
+    let ids = async || {
+        let items = farm.rest.deliveries(&name()).await.unwrap().items;
+        items.into_iter().filter_map(|one| one.forge_id).collect::<Vec<_>>()
+    };
+    assert_eq!(ids().await.len(), 100);
+    for number in 0..6 {
+        send(format!("large-{number}"), 4 << 20).await;
+    }
+    assert_eq!(ids().await, ["large-5", "large-4", "large-3"]);
+    farm.end().await;
+}
+
+#[tokio::test]
 async fn a_secret_is_changed_without_a_gap_and_shown_once() {
     let farm = Farm::alone().await;
     hooked(&farm, "https://example.org/mine", &rare()).await;
