@@ -25,6 +25,7 @@ fn the_compose_file_loses_nothing_when_its_parts_die() {
         all_tick(at, &builds, 3);
         // Somebody looks on all the time, through whichever server there is.
         let followed = at.start(["log", "-f", &format!("{}/gcc:14", builds[0])]);
+        followed.says("tick");
 
         crash(&at.containers("server")[0], &at.images.kiln);
         crash(&at.container("agent-2"), &at.images.kiln);

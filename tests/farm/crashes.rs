@@ -59,6 +59,8 @@ fn a_crash_of_the_server_does_not_disturb_a_build_or_those_who_follow_it() {
         let job = farm.wrote(build, "tick 2");
         let id = job.summary.id.to_string();
         let follower = farm.start(["log", &id, "--follow"]);
+        // Who has not reached the server yet is told that there is none.
+        follower.says("tick 2");
         farm.kill_server();
         farm.start_server();
         assert_eq!(farm.ended(build).outcome, Some(Outcome::Success));

@@ -7,6 +7,7 @@ use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
 };
@@ -59,17 +60,27 @@ pub(crate) fn run(command: &mut Command, input: Vec<u8>, most: Duration) -> Ran 
 #[derive(Debug)]
 pub(crate) struct Running {
     child: Child,
+    /// What it has written so far.
+    said: Arc<Mutex<Vec<u8>>>,
     stdout: Option<thread::JoinHandle<Vec<u8>>>,
     stderr: Option<thread::JoinHandle<Vec<u8>>>,
 }
 
 /// Starts a program.
 pub(crate) fn start(command: &mut Command, input: Vec<u8>) -> Running {
-    fn all(mut from: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {
+    fn all(
+        mut from: impl Read + Send + 'static,
+        said: Arc<Mutex<Vec<u8>>>,
+    ) -> thread::JoinHandle<Vec<u8>> {
         thread::spawn(move || {
-            let mut bytes = Vec::new();
-            from.read_to_end(&mut bytes).unwrap();
-            bytes
+            let mut part = vec![0; 64 << 10];
+            loop {
+                match from.read(&mut part).unwrap() {
+                    0 => break,
+                    read => said.lock().unwrap().extend_from_slice(&part[..read]),
+                }
+            }
+            std::mem::take(&mut *said.lock().unwrap())
         })
     }
     let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -77,12 +88,21 @@ pub(crate) fn start(command: &mut Command, input: Vec<u8>) -> Running {
     let mut stdin = child.stdin.take().unwrap();
     // A program that ends without reading all of it says why by itself.
     thread::spawn(move || drop(stdin.write_all(&input)));
-    let stdout = child.stdout.take().map(all);
-    let stderr = child.stderr.take().map(all);
-    Running { child, stdout, stderr }
+    let said = Arc::<Mutex<_>>::default();
+    let stdout = child.stdout.take().map(|from| all(from, Arc::clone(&said)));
+    let stderr = child.stderr.take().map(|from| all(from, Arc::default()));
+    Running { child, said, stdout, stderr }
 }
 
 impl Running {
+    /// Waits until it has written this.
+    #[track_caller]
+    pub(crate) fn says(&self, text: &str) {
+        let has =
+            || String::from_utf8_lossy(&self.said.lock().unwrap()).contains(text).then_some(());
+        assert!(eventually(Duration::from_mins(1), has).is_some(), "it does not say {text:?}");
+    }
+
     /// Waits for its end, which must come within `most`.
     pub(crate) fn end(mut self, most: Duration) -> Ran {
         let ended = eventually(most, || self.child.try_wait().unwrap());
