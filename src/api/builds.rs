@@ -72,20 +72,16 @@ async fn submit(
             (BuildSource::Upload(source), Revision::Tree(upload.digest.clone()), None)
         }
     };
+    // Before the build, which then belongs to the project that is watched.
+    if let (BuildSource::Git(git), Scope::All) = (&source, principal.scope()) {
+        let by = principal.as_key();
+        let adopted = state.rebuilder.adopt(&git.url, resolved_ref.as_deref(), &by).await;
+        adopted.map_err(ApiError::internal)?;
+    }
     let project = state.queue.project_for(&principal.scope(), &request, &source).await?;
     let trigger = Trigger::Manual;
     let submission =
         Submission { principal, request, source, commit, project, resolved_ref, trigger, key };
-    let adopted = match &submission.source {
-        BuildSource::Git(git) if submission.principal.scope() == Scope::All => {
-            Some((git.url.clone(), submission.resolved_ref.clone(), submission.principal.as_key()))
-        }
-        _ => None,
-    };
-    if let Some((url, resolved_ref, by)) = adopted {
-        let adopted = state.rebuilder.adopt(&url, resolved_ref.as_deref(), &by).await;
-        adopted.map_err(ApiError::internal)?;
-    }
     let id = state.queue.submit(submission).await?;
     created(&state, id).await
 }

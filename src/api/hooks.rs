@@ -125,7 +125,7 @@ async fn show(
     let mut tx = state.store.snapshot().await?;
     let row = state.store.hook(&mut tx, project.id).await?;
     let row = row.ok_or_else(|| ApiError::not_found("webhook of the project", &name))?;
-    Ok(Answer(view(&name, row, None)))
+    Ok(Answer(view(&state, &name, row, None)))
 }
 
 /// Make a webhook for a project, or a new secret for it
@@ -160,7 +160,7 @@ async fn put(
     let row = state.store.hook(&mut tx, project.id).await?;
     let row = row.ok_or_else(|| ApiError::not_found("webhook of the project", &name))?;
     let shown = (!given).then(|| String::from_utf8_lossy(secret.reveal()).into_owned());
-    Ok(Answer(view(&name, row, shown)))
+    Ok(Answer(view(&state, &name, row, shown)))
 }
 
 /// Remove the webhook of a project
@@ -215,9 +215,12 @@ async fn replay(
     Ok((StatusCode::ACCEPTED, Answer(delivery(row))))
 }
 
-fn view(name: &ProjectName, row: HookRow, secret: Option<String>) -> HookView {
+fn view(state: &AppState, name: &ProjectName, row: HookRow, secret: Option<String>) -> HookView {
+    let path = format!("/api/v1/projects/{name}/hook");
+    let url = state.notifier.public(path.trim_start_matches('/'));
     HookView {
-        path: format!("/api/v1/projects/{name}/hook"),
+        path,
+        url,
         secret,
         previous_until: row.previous.map(|(_, until)| until),
         created_by: row.created_by,

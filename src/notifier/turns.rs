@@ -54,7 +54,7 @@ pub struct Notifier {
     pub(super) sources: Sources,
     pub(super) secrets: Secrets,
     /// Where people reach this installation.
-    pub(super) public: Option<Arc<Url>>,
+    public: Option<Arc<Url>>,
     wake: Arc<Notify>,
     places: Arc<Semaphore>,
 }
@@ -70,6 +70,11 @@ impl Notifier {
         let places = Arc::new(Semaphore::new(AT_ONCE));
         let public = public.map(Arc::new);
         Self { store, queue, sources, secrets, public, wake: Arc::default(), places }
+    }
+
+    /// The address of a path for people elsewhere, if this installation knows its own.
+    pub fn public(&self, path: &str) -> Option<String> {
+        self.public.as_ref()?.join(path).ok().map(String::from)
     }
 
     /// Has something told once more, soon.

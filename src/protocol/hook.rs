@@ -21,6 +21,9 @@ pub struct PutHook {
 pub struct HookView {
     /// The path of its address on this server.
     pub path: String,
+    /// Its whole address, where the server knows its own (`server.public_url`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
     /// The secret: shown once, when it was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,

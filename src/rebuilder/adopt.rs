@@ -1,10 +1,15 @@
 //! Watching by itself what was built by branch (`watch.all`).
 
+use std::time::Duration;
+
 use super::{RebuildError, Rebuilder};
 use crate::{
     model::{ProjectId, ProjectName, WatchRules},
     store::ProjectRow,
 };
+
+/// When a repository is looked at for the first time.
+const SOON: Duration = Duration::from_secs(10);
 
 /// Names that are tried for a new project.
 const TRIES: u32 = 100;
@@ -37,7 +42,8 @@ impl Rebuilder {
         if rules.check().is_err() {
             return Ok(());
         }
-        self.store.put_watch(&mut tx, project.id, &rules, now).await?;
+        // The build that is the reason for it comes first.
+        self.store.put_watch(&mut tx, project.id, &rules, now.plus(SOON)).await?;
         tx.commit().await?;
         tracing::info!(project.id = %project.id, git.reference = branch, "a branch that was built is watched");
         Ok(())

@@ -16,7 +16,7 @@ use crate::{
     store::{DeliveryRow, ProjectRow},
 };
 
-/// How often a delivery is tried: with the pauses between, for about four hours.
+/// How often a delivery is tried: with the pauses between, for more than an hour.
 const MAX_ATTEMPTS: u32 = 12;
 /// The longest pause between two tries.
 const LONGEST: Duration = Duration::from_hours(1);

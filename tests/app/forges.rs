@@ -290,6 +290,8 @@ async fn a_secret_is_changed_without_a_gap_and_shown_once() {
     let ran = run(kiln(&farm.url(), &["hook", "set", "mine"])).await;
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     assert!(ran.text().contains(&format!("address: {}{HOOK}", farm.url())), "{}", ran.text());
+    // Where the server knows what it is called elsewhere, forges are told that.
+    assert!(farm.rest.hook(&name()).await.unwrap().url.is_none());
     let made = ran.text();
     let made = made.lines().find_map(|line| line.strip_prefix("secret: ")).unwrap().to_owned();
     let tell = async |secret: &str, id: usize| {
@@ -598,6 +600,8 @@ async fn forges_and_others_are_told_how_builds_go() {
             eventually("it is told", async || states(forge).last().unwrap() == "success").await;
         }
     }
+    let hook = farm.rest.put_hook(&name(), &PutHook::default()).await.unwrap();
+    assert_eq!(hook.url.as_deref(), Some("https://kiln.example.org/api/v1/projects/mine/hook"));
     let shown = run(kiln(&farm.url(), &["notify", "log", "mine"])).await;
     assert!(shown.text().contains("build.finished: success"), "{}", shown.text());
     let listed = Ask::get("/api/v1/projects/mine/targets").send(farm.address()).await;
@@ -694,6 +698,14 @@ async fn what_was_built_by_branch_is_watched_with_one_command_or_by_itself() {
     let mine = farm.rest.project_of(&other.url()).await.unwrap().expect("it became a project");
     let rules = farm.rest.project_watch(&mine.name).await.unwrap().rules;
     assert_eq!(rules.branches, ["main"]);
+    // The build that had it watched is its own, and its commit is not built once more.
+    let main = other.resolve("main").unwrap();
+    farm.rest.check_project(&mine.name).await.unwrap();
+    let head = watched(&farm, &mine.name, &main).await;
+    assert_eq!(
+        (head.build, farm.build(build.id).await.project),
+        (Some(build.id), Some(mine.name.clone()))
+    );
     let commit = other.commit("more", source("int more;\n"));
     farm.rest.check_project(&mine.name).await.unwrap();
     let head = watched(&farm, &mine.name, &commit).await;

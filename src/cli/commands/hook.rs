@@ -29,7 +29,8 @@ pub(in crate::cli) async fn hook(
                 None => None,
             };
             let hook = rest.put_hook(project, &PutHook { secret }).await?;
-            say(console, &format!("address: {}", rest.url_of(&hook.path)))?;
+            let address = hook.url.unwrap_or_else(|| rest.url_of(&hook.path));
+            say(console, &format!("address: {address}"))?;
             if let Some(secret) = &hook.secret {
                 say(console, &format!("secret: {secret}"))?;
             }
