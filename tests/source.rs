@@ -6,6 +6,8 @@
 
 #[path = "source/bounds.rs"]
 mod bounds;
+#[path = "source/compare.rs"]
+mod compare;
 #[path = "source/describe.rs"]
 mod describe;
 #[path = "source/git.rs"]

@@ -34,7 +34,7 @@ pub(crate) async fn measure(kiln: &Kiln, report: &mut Report) -> anyhow::Result<
     command::output("git", &["clone", "--quiet", "--bare", &from, &clone]).await?;
     let url = format!("file://{clone}");
     let name: ProjectName = "cached".parse()?;
-    kiln.rest().add_project(&NewProject { name, url: Some(url.clone()) }).await?;
+    kiln.rest().add_project(&NewProject { name: Some(name), url: Some(url.clone()) }).await?;
     // The first fills the cache.
     build(kiln, &url, true).await?;
     let [mut with, mut without] = <[Samples; 2]>::default();

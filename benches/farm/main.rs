@@ -39,36 +39,24 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{hand::Hand, report::Report, server::Kiln};
 
-const PARTS: [&str; 16] = [
-    "latency",
-    "throughput",
-    "upload",
-    "lines",
-    "memory",
-    "planning",
-    "packages",
-    "followers",
-    "million",
-    "claims",
-    "queues",
-    "gigabyte",
-    "requests",
-    "retention",
-    "watching",
-    "caching",
-];
-
-/// Parts that need no container engine.
-const WITHOUT_ENGINE: [&str; 9] = [
-    "planning",
-    "followers",
-    "million",
-    "claims",
-    "queues",
-    "gigabyte",
-    "requests",
-    "retention",
-    "watching",
+/// The parts, and whether they need the container engine.
+const PARTS: [(&str, bool); 16] = [
+    ("latency", true),
+    ("throughput", true),
+    ("upload", true),
+    ("lines", true),
+    ("memory", true),
+    ("planning", false),
+    ("packages", true),
+    ("followers", false),
+    ("million", false),
+    ("claims", false),
+    ("queues", false),
+    ("gigabyte", false),
+    ("requests", false),
+    ("retention", false),
+    ("watching", false),
+    ("caching", true),
 ];
 
 #[tokio::main]
@@ -128,7 +116,7 @@ async fn measure(report: &mut Report) -> anyhow::Result<()> {
     if wants("watching") {
         watching::measure(report).await.context("watched repositories")?;
     }
-    if wanted.iter().all(|part| WITHOUT_ENGINE.contains(&part.as_str())) {
+    if !PARTS.iter().any(|(part, needs_engine)| *needs_engine && wants(part)) {
         return Ok(());
     }
     let kiln = Kiln::start().await.context("starting the server")?;
@@ -163,11 +151,12 @@ async fn measure(report: &mut Report) -> anyhow::Result<()> {
 /// What the arguments choose; `--bench` is what cargo adds.
 fn parts() -> anyhow::Result<Vec<String>> {
     let mut parts: Vec<String> = std::env::args().skip(1).filter(|one| one != "--bench").collect();
-    if let Some(odd) = parts.iter().find(|one| !PARTS.contains(&one.as_str())) {
-        bail!("{odd:?} is not a part; there are {}", PARTS.join(", "));
+    let known = PARTS.map(|(part, _)| part);
+    if let Some(odd) = parts.iter().find(|one| !known.contains(&one.as_str())) {
+        bail!("{odd:?} is not a part; there are {}", known.join(", "));
     }
     if parts.is_empty() {
-        parts = PARTS.map(str::to_owned).into();
+        parts = known.map(str::to_owned).into();
     }
     Ok(parts)
 }

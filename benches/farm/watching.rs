@@ -146,7 +146,7 @@ fn rare() -> WatchRules {
 
 async fn watch(kiln: &Bare, project: &str, url: String) -> anyhow::Result<ProjectName> {
     let project = name(project)?;
-    let new = NewProject { name: project.clone(), url: Some(url) };
+    let new = NewProject { name: Some(project.clone()), url: Some(url) };
     kiln.rest.add_project(&new).await?;
     kiln.rest.watch_project(&project, &rare()).await?;
     Ok(project)

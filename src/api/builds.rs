@@ -75,8 +75,7 @@ async fn submit(
     // Before the build, which then belongs to the project that is watched.
     if let (BuildSource::Git(git), Scope::All) = (&source, principal.scope()) {
         let by = principal.as_key();
-        let adopted = state.rebuilder.adopt(&git.url, resolved_ref.as_deref(), &by).await;
-        adopted.map_err(ApiError::internal)?;
+        state.rebuilder.adopt(&git.url, resolved_ref.as_deref(), &by).await?;
     }
     let project = state.queue.project_for(&principal.scope(), &request, &source).await?;
     let trigger = Trigger::Manual;

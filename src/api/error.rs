@@ -17,8 +17,10 @@ use crate::{
     disk::Space,
     logs::LogError,
     model::{Timestamp, TransitionError},
+    notifier::NotifyError,
     protocol::{ErrorBody, ErrorEnvelope},
     queue::QueueError,
+    rebuilder::RebuildError,
     retention::RetentionError,
     secrets::SecretsError,
     source::SourceError,
@@ -198,6 +200,33 @@ impl From<SecretsError> for ApiError {
             SecretsError::Value(_) | SecretsError::TooMany(_) => Self::invalid(message),
             SecretsError::OtherKey { .. } | SecretsError::Damaged { .. } => Self::internal(message),
             SecretsError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<RebuildError> for ApiError {
+    fn from(error: RebuildError) -> Self {
+        let message = error.to_string();
+        match error {
+            RebuildError::Payload(_) => Self::bad_request(message),
+            RebuildError::Source(error) => error.into(),
+            RebuildError::Queue(error) => error.into(),
+            RebuildError::Secrets(error) => error.into(),
+            RebuildError::Store(error) => error.into(),
+            RebuildError::NoRepository | RebuildError::NoName(_) => Self::conflict(message),
+            RebuildError::Stopping(_) => Self::internal(message),
+        }
+    }
+}
+
+impl From<NotifyError> for ApiError {
+    fn from(error: NotifyError) -> Self {
+        match error {
+            NotifyError::Source(error) => error.into(),
+            NotifyError::Queue(error) => error.into(),
+            NotifyError::Secrets(error) => error.into(),
+            NotifyError::Store(error) => error.into(),
+            NotifyError::Refused(_) | NotifyError::Busy(_) => Self::internal(error),
         }
     }
 }

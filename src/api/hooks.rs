@@ -21,7 +21,6 @@ use crate::{
     forge::{Envelope, SharedSecret},
     model::{DeliveryId, ProjectName},
     protocol::{DeliveryReceipt, DeliveryView, ErrorEnvelope, HookView, Page, PutHook},
-    rebuilder::ReceiveError,
     store::{DeliveryRow, HookRow, ProjectRow},
 };
 
@@ -70,11 +69,7 @@ async fn deliver(
         }
         return Err(error);
     }
-    let receipt = state.rebuilder.receive(&project, &envelope, &body).await;
-    let receipt = receipt.map_err(|error| match error {
-        ReceiveError::Payload(error) => ApiError::bad_request(error.to_string()),
-        ReceiveError::Rebuild(error) => ApiError::internal(error),
-    })?;
+    let receipt = state.rebuilder.receive(&project, &envelope, &body).await?;
     let answer = DeliveryReceipt {
         delivery: receipt.id,
         repeated: receipt.is_repeated,
@@ -154,11 +149,8 @@ async fn put(
     let now = state.queue.time().await?;
     let given = put.secret.is_some();
     let by = (principal.as_key(), now);
-    let secret = state.secrets.renew_hook(project.id, put.secret, by).await?;
+    let (row, secret) = state.secrets.renew_hook(project.id, put.secret, by).await?;
     tracing::info!(project.id = %project.id, "a webhook's secret was made");
-    let mut tx = state.store.snapshot().await?;
-    let row = state.store.hook(&mut tx, project.id).await?;
-    let row = row.ok_or_else(|| ApiError::not_found("webhook of the project", &name))?;
     let shown = (!given).then(|| String::from_utf8_lossy(secret.reveal()).into_owned());
     Ok(Answer(view(&state, &name, row, shown)))
 }
@@ -208,10 +200,8 @@ async fn replay(
     Path((name, id)): Path<(ProjectName, DeliveryId)>,
 ) -> Result<(StatusCode, Answer<DeliveryView>), ApiError> {
     let project = named(&state, &name).await?;
-    let none = || ApiError::not_found("delivery", id);
-    state.store.delivery(project.id, id).await?.ok_or_else(none)?;
-    state.rebuilder.replay(id).await.map_err(ApiError::internal)?;
-    let (row, _) = state.store.delivery(project.id, id).await?.ok_or_else(none)?;
+    let row = state.rebuilder.replay(project.id, id).await?;
+    let row = row.ok_or_else(|| ApiError::not_found("delivery", id))?;
     Ok((StatusCode::ACCEPTED, Answer(delivery(row))))
 }
 

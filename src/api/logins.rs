@@ -82,7 +82,7 @@ async fn put(
     let now = state.queue.time().await?;
     let login = (host, &put.login);
     let row = state.secrets.put_login(project.id, login, (principal.as_key(), now)).await?;
-    tracing::info!(project.id = %project.id, host = row.host, kind = row.kind, "login written");
+    tracing::info!(project.id = %project.id, host = row.host, kind = row.kind.as_str(), "login written");
     Ok(Answer(view(row)))
 }
 

@@ -10,12 +10,12 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     ApiError, AppState,
-    extract::{Json, Path, Query},
+    extract::{Json, Path},
     principal::{Administers, Reads},
 };
 use crate::{
     model::{Principal, ProjectId, ProjectName, Scope},
-    protocol::{ChangeProject, ErrorEnvelope, NewProject, Page, ProjectFilter, ProjectView},
+    protocol::{ChangeProject, ErrorEnvelope, NewProject, Page, ProjectView},
     store::ProjectRow,
 };
 
@@ -25,7 +25,8 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 
 /// Add a project
 ///
-/// From now on, builds of its repository belong to it.
+/// From now on, builds of its repository belong to it. Without a name it is named after its repository, and
+/// answered as it is where there is one of that repository already.
 #[utoipa::path(post, path = "/api/v1/projects", tag = "projects", security(("token" = ["admin"])), request_body = NewProject,
     responses((status = 201, body = ProjectView), (status = "4XX", body = ErrorEnvelope)))]
 async fn add(
@@ -35,23 +36,35 @@ async fn add(
 ) -> Result<impl IntoResponse, ApiError> {
     unrestricted(&principal)?;
     let url = new.url.as_deref().map(|url| state.sources.parse_url(url)).transpose()?;
-    let now = state.queue.time().await?;
-    let row = ProjectRow {
-        id: ProjectId::new(now),
-        name: new.name,
-        url: url.map(|url| url.to_string()),
-        created_by: principal.as_key(),
-        created_at: now,
+    let url = url.map(|url| url.to_string());
+    let by = principal.as_key();
+    let row = match (new.name, url) {
+        (Some(name), url) => written(&state, (name, url), by).await?,
+        (None, Some(url)) => state.rebuilder.project_of(&url, &by).await?,
+        (None, None) => {
+            return Err(ApiError::invalid("name: a project without a repository needs one"));
+        }
     };
+    let location = [(header::LOCATION, format!("/api/v1/projects/{}", row.name))];
+    Ok((StatusCode::CREATED, location, Answer(view(row))))
+}
+
+/// Writes a new project.
+async fn written(
+    state: &AppState,
+    (name, url): (ProjectName, Option<String>),
+    created_by: String,
+) -> Result<ProjectRow, ApiError> {
+    let now = state.queue.time().await?;
+    let row = ProjectRow { id: ProjectId::new(now), name, url, created_by, created_at: now };
     let mut tx = state.store.begin().await?;
     match state.store.insert_project(&mut tx, &row).await {
-        Err(error) if error.is_duplicate() => return Err(taken(&state, &row).await?),
+        Err(error) if error.is_duplicate() => return Err(taken(state, &row).await?),
         written => written?,
     }
     tx.commit().await?;
     tracing::info!(project.id = %row.id, project.name = %row.name, "project added");
-    let location = [(header::LOCATION, format!("/api/v1/projects/{}", row.name))];
-    Ok((StatusCode::CREATED, location, Answer(view(row))))
+    Ok(row)
 }
 
 /// Which of the two is taken.
@@ -69,22 +82,13 @@ async fn taken(state: &AppState, row: &ProjectRow) -> Result<ApiError, ApiError>
 ///
 /// By name, those that the token is for.
 #[utoipa::path(get, path = "/api/v1/projects", tag = "projects", security(("token" = ["read"])),
-    params(ProjectFilter),
     responses((status = 200, body = Page<ProjectView>), (status = "4XX", body = ErrorEnvelope)))]
 async fn list(
     Reads(scope): Reads,
     State(state): State<AppState>,
-    Query(filter): Query<ProjectFilter>,
 ) -> Result<Answer<Page<ProjectView>>, ApiError> {
-    let rows = match &filter.url {
-        Some(url) => {
-            let url = state.sources.parse_url(url)?.to_string();
-            state.store.project_of_url(&url).await?.into_iter().collect()
-        }
-        None => state.store.projects().await?,
-    };
-    let rows = rows.into_iter().filter(|row| scope.has(Some(row.id)));
-    let items = rows.map(view).collect();
+    let rows = state.store.projects().await?;
+    let items = rows.into_iter().filter(|row| scope.has(Some(row.id))).map(view).collect();
     Ok(Answer(Page { items, next: None }))
 }
 

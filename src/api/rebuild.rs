@@ -4,10 +4,7 @@ use axum::{Json as Answer, extract::State, http::StatusCode};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{ApiError, AppState, extract::OptionalJson, principal::Administers};
-use crate::{
-    protocol::{ErrorEnvelope, Page, Rebuild, RebuiltView},
-    rebuilder::RebuildError,
-};
+use crate::protocol::{ErrorEnvelope, Page, Rebuild, RebuiltView};
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(rebuild))
@@ -33,11 +30,7 @@ async fn rebuild(
             return Err(ApiError::invalid(sentence));
         }
     }
-    let again = state.rebuilder.again(&wanted.projects, wanted.toolchain.as_ref()).await;
-    let again = again.map_err(|error| match error {
-        RebuildError::Queue(error) => ApiError::from(error),
-        error => ApiError::internal(error),
-    })?;
+    let again = state.rebuilder.again(&wanted.projects, wanted.toolchain.as_ref()).await?;
     let items = again.into_iter().map(|one| RebuiltView {
         project: one.project,
         name: one.reference,

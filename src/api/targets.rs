@@ -10,7 +10,7 @@ use super::{
     projects::named,
 };
 use crate::{
-    forge::{ForgeKind, SharedSecret},
+    forge::SharedSecret,
     model::{NoticeId, ProjectName, TargetId, TargetKind},
     protocol::{ErrorEnvelope, NewTarget, NoticeView, Page, TargetView},
     store::{NoticeRow, TargetRow},
@@ -65,15 +65,10 @@ async fn add(
         )));
     }
     let project = named(&state, &name).await?;
-    let kind = match new.kind {
-        TargetKind::Github => Some(ForgeKind::Github),
-        TargetKind::Gitlab => Some(ForgeKind::Gitlab),
-        TargetKind::Gitea => Some(ForgeKind::Gitea),
-        TargetKind::Webhook => None,
-    };
-    let found = || kind.and_then(|kind| kind.api_of(project.url.as_deref()?));
+    let forge = new.kind.forge();
+    let found = || forge.and_then(|forge| forge.api_of(project.url.as_deref()?));
     let Some(url) = new.url.clone().or_else(found) else {
-        return Err(ApiError::invalid(match kind {
+        return Err(ApiError::invalid(match forge {
             Some(_) => {
                 "url: the project's URL says nothing of the forge's API: give the repository's address there"
             }
@@ -134,11 +129,9 @@ async fn resend(
     Path((name, id)): Path<(ProjectName, NoticeId)>,
 ) -> Result<StatusCode, ApiError> {
     let project = named(&state, &name).await?;
-    let rows = state.store.outbox(project.id).await?;
-    if !rows.iter().any(|row| row.id == id) {
+    if !state.notifier.resend(project.id, id).await? {
         return Err(ApiError::not_found("notice", id));
     }
-    state.notifier.resend(id).await.map_err(ApiError::internal)?;
     Ok(StatusCode::ACCEPTED)
 }
 

@@ -94,10 +94,7 @@ async fn check(
     Path(name): Path<ProjectName>,
 ) -> Result<StatusCode, ApiError> {
     let project = named(&state, &name).await?;
-    let now = state.queue.time().await?;
-    let mut tx = state.store.begin().await?;
-    let is_watched = state.store.hurry_watch(&mut tx, project.id, now).await?;
-    tx.commit().await?;
+    let is_watched = state.rebuilder.check(project.id).await?;
     if is_watched { Ok(StatusCode::ACCEPTED) } else { Err(not_watched(&name)) }
 }
 

@@ -123,12 +123,6 @@ impl Paths {
         format!("{}/refs", Self::project(project))
     }
 
-    /// The project of a repository.
-    pub fn project_of(url: &str) -> String {
-        let query = Serializer::new(String::new()).append_pair("url", url).finish();
-        format!("{}?{query}", Self::projects())
-    }
-
     /// What forges told of a project.
     pub fn deliveries(project: &ProjectName) -> String {
         format!("{}/deliveries", Self::project(project))

@@ -14,12 +14,6 @@ impl Rest {
         self.get(&Paths::projects()).await
     }
 
-    /// The project of a repository, if there is one.
-    pub async fn project_of(&self, url: &str) -> Result<Option<ProjectView>, ClientError> {
-        let page: Page<ProjectView> = self.get(&Paths::project_of(url)).await?;
-        Ok(page.items.into_iter().next())
-    }
-
     /// One project.
     pub async fn project(&self, name: &ProjectName) -> Result<ProjectView, ClientError> {
         self.get(&Paths::project(name)).await

@@ -1,17 +1,7 @@
 //! Which forge a delivery comes from, as its headers say, and what it calls it.
 
 use super::signature::Signature;
-
-/// A kind of forge.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ForgeKind {
-    /// GitHub, also one of one's own.
-    Github,
-    /// GitLab, also one of one's own.
-    Gitlab,
-    /// Gitea and Forgejo.
-    Gitea,
-}
+use crate::model::ForgeKind;
 
 /// A delivery's headers.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -32,22 +22,6 @@ pub struct Envelope {
     "this is no delivery of a forge: there is no X-GitHub-Event, X-Gitlab-Event, X-Gitea-Event or X-Forgejo-Event"
 )]
 pub struct NoForge;
-
-impl ForgeKind {
-    /// The kind with this name.
-    pub fn named(name: &str) -> Option<Self> {
-        [Self::Github, Self::Gitlab, Self::Gitea].into_iter().find(|kind| kind.as_str() == name)
-    }
-
-    /// The name as it is written in JSON and in the database.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Github => "github",
-            Self::Gitlab => "gitlab",
-            Self::Gitea => "gitea",
-        }
-    }
-}
 
 impl Envelope {
     /// Reads the headers; `header` gives the value of one, if it is there once.

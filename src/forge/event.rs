@@ -1,11 +1,8 @@
-//! What happened in a repository, whichever forge says so.
+//! What happened in a repository, whichever forge says so: as much of it as is acted on.
 
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::model::CommitId;
-
-/// The most changed paths that are kept of a delivery: more are as good as not knowing them.
-const MAX_PATHS: usize = 2_000;
 
 /// What happened.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -34,21 +31,13 @@ pub enum Head {
 pub struct PushEvent {
     /// The full name, such as `refs/heads/main`.
     pub reference: String,
-    /// Where it stands now.
+    /// Where it stands now. It is looked up again before anything is built.
     pub head: Head,
-    /// The first line of the newest commit's message and what follows, if it was sent.
-    pub message: Option<String>,
-    /// The paths that changed, if all of them are known.
-    pub changed: Option<Vec<String>>,
-    /// Where the repository can be fetched from.
-    pub urls: Vec<String>,
 }
 
-/// A pull or merge request has a commit to build, or ended.
+/// A pull or merge request has a commit to build.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ChangeEvent {
-    /// Its number.
-    pub number: u64,
     /// The ref in the repository itself that has its newest commit.
     pub reference: String,
     /// Its newest commit.
@@ -57,10 +46,6 @@ pub struct ChangeEvent {
     pub target: String,
     /// Whether it comes from another repository.
     pub is_fork: bool,
-    /// Its title.
-    pub title: String,
-    /// Where the repository can be fetched from.
-    pub urls: Vec<String>,
 }
 
 /// The body is not what the forge's documentation says.
@@ -68,20 +53,9 @@ pub struct ChangeEvent {
 #[error("the delivery cannot be read: {0}")]
 pub struct BadPayload(pub(super) String);
 
-/// A commit of a push, in the shape that all of them share.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct PushedCommit {
-    #[serde(default)]
-    pub(super) id: String,
-    #[serde(default)]
-    pub(super) message: String,
-    #[serde(default)]
-    added: Vec<String>,
-    #[serde(default)]
-    modified: Vec<String>,
-    #[serde(default)]
-    removed: Vec<String>,
-}
+/// Something that has to be there, and of which nothing is wanted: a delivery without it is none.
+#[derive(Debug, Deserialize)]
+pub(super) struct There {}
 
 pub(super) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, BadPayload> {
     serde_json::from_slice(body).map_err(|error| BadPayload(error.to_string()))
@@ -101,22 +75,6 @@ pub(super) fn commit(text: &str) -> Result<CommitId, BadPayload> {
         return Err(BadPayload("it names no commit".to_owned()));
     }
     text.parse().map_err(|_| BadPayload(format!("{:?} is no commit", short(text))))
-}
-
-/// The paths of all commits of a push, if the delivery has all commits.
-pub(super) fn changed(commits: &[PushedCommit], is_complete: bool) -> Option<Vec<String>> {
-    if !is_complete || commits.is_empty() {
-        return None;
-    }
-    let mut paths: Vec<String> = commits
-        .iter()
-        .flat_map(|commit| [&commit.added, &commit.modified, &commit.removed])
-        .flatten()
-        .cloned()
-        .collect();
-    paths.sort_unstable();
-    paths.dedup();
-    (paths.len() <= MAX_PATHS).then_some(paths)
 }
 
 /// Text of a stranger, short enough for a sentence.

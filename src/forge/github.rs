@@ -1,43 +1,27 @@
-//! GitHub's deliveries.
+//! GitHub's deliveries, and those of Gitea and Forgejo, which have their shape.
 
 use serde::Deserialize;
 
 use super::event::{
-    BadPayload, ChangeEvent, Event, PushEvent, PushedCommit, changed, commit, head, json, short,
+    BadPayload, ChangeEvent, Event, Head, PushEvent, There, commit, head, json, short,
 };
-
-/// A push has this many commits at the most; one with as many may lack some.
-const MAX_COMMITS: usize = 2_048;
-
-#[derive(Deserialize)]
-#[expect(clippy::struct_field_names, reason = "they are called so in the payload")]
-struct Repository {
-    #[serde(default)]
-    clone_url: Option<String>,
-    #[serde(default)]
-    ssh_url: Option<String>,
-    #[serde(default)]
-    git_url: Option<String>,
-}
-
-impl Repository {
-    fn urls(self) -> Vec<String> {
-        [self.clone_url, self.ssh_url, self.git_url].into_iter().flatten().collect()
-    }
-}
 
 #[derive(Deserialize)]
 struct Push {
     #[serde(rename = "ref")]
     reference: String,
     after: String,
-    #[serde(default)]
-    forced: bool,
-    #[serde(default)]
-    commits: Vec<PushedCommit>,
-    #[serde(default)]
-    head_commit: Option<PushedCommit>,
-    repository: Repository,
+    #[expect(dead_code, reason = "a push is of a repository")]
+    repository: There,
+}
+
+#[derive(Deserialize)]
+struct Delete {
+    #[serde(rename = "ref")]
+    reference: String,
+    ref_type: String,
+    #[expect(dead_code, reason = "a ref is of a repository")]
+    repository: There,
 }
 
 #[derive(Deserialize)]
@@ -46,13 +30,10 @@ struct PullRequest {
     action: String,
     number: u64,
     pull_request: Pull,
-    repository: Repository,
 }
 
 #[derive(Deserialize)]
 struct Pull {
-    #[serde(default)]
-    title: String,
     head: Side,
     base: Side,
 }
@@ -64,53 +45,63 @@ struct Side {
     sha: String,
     /// Gone if the fork was deleted.
     #[serde(default)]
-    repo: Option<SideRepository>,
+    repo: Option<Repository>,
+    /// Gitea's, which is there all the same; -1 then.
+    #[serde(default)]
+    repo_id: Option<i64>,
 }
 
 #[derive(Deserialize)]
-struct SideRepository {
-    id: u64,
+struct Repository {
+    id: i64,
+}
+
+impl Side {
+    fn repository(&self) -> Option<i64> {
+        self.repo.as_ref().map(|repository| repository.id).or(self.repo_id)
+    }
 }
 
 pub(super) fn read(event: &str, body: &[u8]) -> Result<Event, BadPayload> {
     match event {
         "ping" => Ok(Event::Ping),
         "push" => push(body),
-        "pull_request" => pull(body),
+        "pull_request" | "pull_request_sync" => pull(body),
+        // Gitea tells only here that a ref has gone.
+        "delete" => gone(body),
         other => Ok(Event::Ignored(format!("{} events are not built", short(other)))),
     }
 }
 
 fn push(body: &[u8]) -> Result<Event, BadPayload> {
     let push: Push = json(body)?;
-    // What a force-push took away is in no list of commits.
-    let is_complete = !push.forced && push.commits.len() < MAX_COMMITS;
-    Ok(Event::Push(PushEvent {
-        head: head(&push.after)?,
-        reference: push.reference,
-        changed: changed(&push.commits, is_complete),
-        message: push.head_commit.map(|commit| commit.message),
-        urls: push.repository.urls(),
-    }))
+    Ok(Event::Push(PushEvent { head: head(&push.after)?, reference: push.reference }))
+}
+
+fn gone(body: &[u8]) -> Result<Event, BadPayload> {
+    let delete: Delete = json(body)?;
+    let folder = match &*delete.ref_type {
+        "branch" => "heads",
+        "tag" => "tags",
+        other => return Ok(Event::Ignored(format!("a {} was deleted", short(other)))),
+    };
+    let reference = format!("refs/{folder}/{}", delete.reference);
+    Ok(Event::Push(PushEvent { reference, head: Head::Gone }))
 }
 
 fn pull(body: &[u8]) -> Result<Event, BadPayload> {
-    let PullRequest { action, number, pull_request: pull, repository } = json(body)?;
-    if !["opened", "synchronize", "reopened"].contains(&&*action) {
+    let PullRequest { action, number, pull_request: pull } = json(body)?;
+    if !["opened", "synchronize", "synchronized", "reopened"].contains(&&*action) {
         return Ok(Event::Ignored(format!("pull request {number}: {}", short(&action))));
     }
-    let same = |a: &Side, b: &Side| match (&a.repo, &b.repo) {
-        (Some(a), Some(b)) => a.id == b.id,
-        _ => false,
-    };
+    // What is not known is somebody else's.
+    let own = pull.base.repository();
+    let is_fork = own.is_none() || pull.head.repository() != own;
     Ok(Event::Change(ChangeEvent {
-        number,
         reference: format!("refs/pull/{number}/head"),
         commit: commit(&pull.head.sha)?,
-        is_fork: !same(&pull.head, &pull.base),
+        is_fork,
         target: pull.base.reference,
-        title: pull.title,
-        urls: repository.urls(),
     }))
 }
 
@@ -119,7 +110,6 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::forge::event::Head;
 
     const COMMIT: &str = "0d1a26e67d8f5eaf1f6ba5c57fc3c7d91ac0fd1c";
     const NONE: &str = "0000000000000000000000000000000000000000";
@@ -147,23 +137,27 @@ mod tests {
 
     #[test]
     fn pushes_are_read() {
-        let Ok(Event::Push(read)) = push(|_| ()) else { panic!("it is a push") };
-        assert_eq!(read.reference, "refs/heads/main");
-        assert_eq!(read.head, Head::At(COMMIT.parse().unwrap()));
-        assert_eq!(read.message.as_deref(), Some("one\n\nmore"));
-        assert_eq!(read.changed.unwrap(), ["a.c", "b.c", "src/c.c"]);
-        assert_eq!(read.urls[0], "https://git.example.org/Codertocat/Hello-World.git");
+        let reference = "refs/heads/main".to_owned();
+        let at = |head| Ok(Event::Push(PushEvent { reference: reference.clone(), head }));
+        assert_eq!(push(|_| ()), at(Head::At(COMMIT.parse().unwrap())));
         let gone = push(|body| {
             body["after"] = json!(NONE);
             body["head_commit"] = Value::Null;
             body["commits"] = json!([]);
         });
-        let Ok(Event::Push(gone)) = gone else { panic!("it is a push") };
-        assert_eq!((gone.head, gone.changed, gone.message), (Head::Gone, None, None));
-        let Ok(Event::Push(forced)) = push(|body| body["forced"] = json!(true)) else {
-            panic!("it is a push")
-        };
-        assert_eq!(forced.changed, None, "what was taken away is not listed");
+        assert_eq!(gone, at(Head::Gone));
+        // Gitea's, whose lists may be null.
+        let gitea = push(|body| {
+            body["commits"] = Value::Null;
+            body["compare_url"] = json!("");
+            body["total_commits"] = json!(60);
+        });
+        assert_eq!(gitea, at(Head::At(COMMIT.parse().unwrap())));
+        for (kind, name) in [("branch", "refs/heads/old"), ("tag", "refs/tags/old")] {
+            let body = json!({"ref": "old", "ref_type": kind, "repository": repository()});
+            let gone = PushEvent { reference: name.to_owned(), head: Head::Gone };
+            assert_eq!(read("delete", body.to_string().as_bytes()), Ok(Event::Push(gone)));
+        }
     }
 
     #[test]
@@ -180,27 +174,44 @@ mod tests {
             assert!(push(|body| body[field] = value.clone()).is_err(), "{field}: {value}");
         }
         assert_eq!(read("ping", b"whatever"), Ok(Event::Ping));
-        assert!(matches!(read("star", b"{}"), Ok(Event::Ignored(_))));
+        for other in ["star", "issues"] {
+            assert!(matches!(read(other, b"{}"), Ok(Event::Ignored(_))));
+        }
     }
 
     #[test]
     fn pull_requests_say_whether_they_come_from_a_fork() {
-        let pull = |action: &str, head_repository: Value| {
+        let own = json!({"repo": {"id": 140}});
+        for (action, head, base, is_fork) in [
+            ("opened", own.clone(), own.clone(), false),
+            ("synchronize", json!({"repo": {"id": 1}}), own.clone(), true),
+            ("reopened", json!({"repo": null}), own.clone(), true),
+            ("opened", own, json!({}), true),
+            // Gitea and Forgejo.
+            ("synchronized", json!({"repo_id": 140}), json!({"repo_id": 140}), false),
+            ("synchronized", json!({"repo_id": 141}), json!({"repo_id": 140}), true),
+            ("synchronized", json!({"repo_id": -1}), json!({"repo_id": 140}), true),
+        ] {
+            let (mut head, mut base) = (head, base);
+            (head["ref"], head["sha"]) = (json!("topic"), json!(COMMIT));
+            (base["ref"], base["sha"]) = (json!("main"), json!(NONE));
             let body = json!({
                 "action": action, "number": 7, "repository": repository(),
-                "pull_request": {"title": "More", "head": {"ref": "topic", "sha": COMMIT,
-                    "repo": head_repository}, "base": {"ref": "main", "sha": NONE,
-                    "repo": {"id": 186_853_002}}},
+                "pull_request": {"title": "More", "head": head, "base": base},
             });
-            read("pull_request", body.to_string().as_bytes())
-        };
-        for (repository, is_fork) in
-            [(json!({"id": 186_853_002}), false), (json!({"id": 1}), true), (Value::Null, true)]
-        {
-            let Ok(Event::Change(change)) = pull("opened", repository) else { panic!("a change") };
-            assert_eq!(change.is_fork, is_fork);
-            assert_eq!((&*change.reference, &*change.target), ("refs/pull/7/head", "main"));
+            let change = ChangeEvent {
+                reference: "refs/pull/7/head".to_owned(),
+                commit: COMMIT.parse().unwrap(),
+                target: "main".to_owned(),
+                is_fork,
+            };
+            let read = read("pull_request", body.to_string().as_bytes());
+            assert_eq!(read, Ok(Event::Change(change)), "{body}");
+            let closed = body.to_string().replace(action, "closed");
+            assert!(matches!(
+                super::read("pull_request", closed.as_bytes()),
+                Ok(Event::Ignored(_))
+            ));
         }
-        assert!(matches!(pull("closed", Value::Null), Ok(Event::Ignored(_))));
     }
 }

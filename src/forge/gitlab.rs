@@ -2,23 +2,7 @@
 
 use serde::Deserialize;
 
-use super::event::{
-    BadPayload, ChangeEvent, Event, PushEvent, PushedCommit, changed, commit, head, json, short,
-};
-
-#[derive(Deserialize)]
-struct Project {
-    #[serde(default)]
-    git_http_url: Option<String>,
-    #[serde(default)]
-    git_ssh_url: Option<String>,
-}
-
-impl Project {
-    fn urls(self) -> Vec<String> {
-        [self.git_http_url, self.git_ssh_url].into_iter().flatten().collect()
-    }
-}
+use super::event::{BadPayload, ChangeEvent, Event, PushEvent, There, commit, head, json, short};
 
 #[derive(Deserialize)]
 struct Push {
@@ -28,17 +12,14 @@ struct Push {
     /// The commit itself, where `after` is a tag that has a message.
     #[serde(default)]
     checkout_sha: Option<String>,
-    #[serde(default)]
-    commits: Vec<PushedCommit>,
-    /// How many there are; the list has 20 at the most.
-    #[serde(default)]
-    total_commits_count: usize,
-    project: Project,
+    #[expect(dead_code, reason = "a push is of a project")]
+    project: There,
 }
 
 #[derive(Deserialize)]
 struct MergeRequest {
-    project: Project,
+    #[expect(dead_code, reason = "a request is of a project")]
+    project: There,
     object_attributes: Attributes,
 }
 
@@ -47,15 +28,19 @@ struct Attributes {
     iid: u64,
     #[serde(default)]
     action: String,
-    #[serde(default)]
-    title: String,
     target_branch: String,
     source_project_id: i64,
     target_project_id: i64,
-    last_commit: PushedCommit,
+    last_commit: Commit,
     /// There if new commits came.
     #[serde(default)]
     oldrev: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Commit {
+    #[serde(default)]
+    id: String,
 }
 
 pub(super) fn read(event: &str, body: &[u8]) -> Result<Event, BadPayload> {
@@ -69,19 +54,11 @@ pub(super) fn read(event: &str, body: &[u8]) -> Result<Event, BadPayload> {
 fn push(body: &[u8]) -> Result<Event, BadPayload> {
     let push: Push = json(body)?;
     let at = push.checkout_sha.as_deref().unwrap_or(&push.after);
-    let newest = push.commits.iter().find(|commit| commit.id == at);
-    Ok(Event::Push(PushEvent {
-        head: head(at)?,
-        message: newest.map(|commit| commit.message.clone()),
-        // That something was forced it does not say; the commits are those since a common one.
-        changed: changed(&push.commits, push.total_commits_count == push.commits.len()),
-        reference: push.reference,
-        urls: push.project.urls(),
-    }))
+    Ok(Event::Push(PushEvent { head: head(at)?, reference: push.reference }))
 }
 
 fn merge(body: &[u8]) -> Result<Event, BadPayload> {
-    let MergeRequest { project, object_attributes: it } = json(body)?;
+    let MergeRequest { object_attributes: it, .. } = json(body)?;
     let is_new =
         ["open", "reopen"].contains(&&*it.action) || (it.action == "update" && it.oldrev.is_some());
     if !is_new {
@@ -89,13 +66,10 @@ fn merge(body: &[u8]) -> Result<Event, BadPayload> {
         return Ok(Event::Ignored(what));
     }
     Ok(Event::Change(ChangeEvent {
-        number: it.iid,
         reference: format!("refs/merge-requests/{}/head", it.iid),
         commit: commit(&it.last_commit.id)?,
         target: it.target_branch,
         is_fork: it.source_project_id != it.target_project_id,
-        title: it.title,
-        urls: project.urls(),
     }))
 }
 
@@ -134,17 +108,13 @@ mod tests {
     fn pushes_and_tags_are_read() {
         let read = push("Push Hook", |_| ());
         assert_eq!(read.head, Head::At(COMMIT.parse().unwrap()));
-        assert_eq!(read.message.as_deref(), Some("fixed readme"));
-        assert_eq!(read.changed.unwrap(), ["CHANGELOG", "app/c.c"]);
-        let read = push("Push Hook", |body| body["total_commits_count"] = json!(40));
-        assert_eq!(read.changed, None);
         let read = push("Push Hook", |body| {
             body["after"] = json!(NONE);
             body["checkout_sha"] = Value::Null;
             body["commits"] = json!([]);
             body["total_commits_count"] = json!(0);
         });
-        assert_eq!((read.head, read.changed), (Head::Gone, None));
+        assert_eq!(read.head, Head::Gone);
         let read = push("Tag Push Hook", |body| {
             body["ref"] = json!("refs/tags/v1.0.0");
             body["after"] = json!(TAG);

@@ -3,8 +3,10 @@
 use serde_json::{Value, json};
 use url::Url;
 
-use super::ForgeKind;
-use crate::{model::CommitId, source::Post};
+use crate::{
+    model::{CommitId, ForgeKind},
+    source::Post,
+};
 
 /// The longest description that all of them take.
 const MAX_DESCRIPTION: usize = 140;

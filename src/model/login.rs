@@ -10,6 +10,31 @@ const MAX_USER: usize = 128;
 /// The longest token, key or host key, in bytes.
 const MAX_BYTES: usize = 32 << 10;
 
+/// What a login is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LoginKind {
+    /// A password or token, for https.
+    Token,
+    /// A private key, for ssh.
+    SshKey,
+}
+
+impl LoginKind {
+    /// The kind as it is written in JSON and in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::SshKey => "ssh_key",
+        }
+    }
+
+    /// The kind that is written `text`.
+    pub fn from_name(text: &str) -> Option<Self> {
+        [Self::Token, Self::SshKey].into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
 /// A login. Neither the token nor the key is ever shown.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -72,10 +97,10 @@ pub enum LoginError {
 
 impl Login {
     /// What it is.
-    pub const fn kind(&self) -> &'static str {
+    pub const fn kind(&self) -> LoginKind {
         match self {
-            Self::Token(_) => "token",
-            Self::SshKey(_) => "ssh_key",
+            Self::Token(_) => LoginKind::Token,
+            Self::SshKey(_) => LoginKind::SshKey,
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod clock;
 mod diagnostic;
+mod forge;
 mod id;
 mod job;
 mod label;
@@ -26,6 +27,7 @@ mod watch;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use diagnostic::{DiagnosticKind, FileOrigin, Severity};
+pub use forge::ForgeKind;
 pub use id::{
     AgentId, AuditId, BuildId, ClaimId, DeliveryId, EnrollmentId, IdError, JobId, NoticeId,
     ProjectId, TargetId, TokenId,
@@ -37,7 +39,7 @@ pub use job::{
 pub use label::{Label, LabelError};
 pub use limits::{LimitError, Limits, LimitsRequest};
 pub use log::{Frame, FrameError, FrameKind, LogPosition, MAX_FRAME_BYTES, Stream};
-pub use login::{Login, LoginError, SshLogin, TokenLogin};
+pub use login::{Login, LoginError, LoginKind, SshLogin, TokenLogin};
 pub use name::{AccountName, NameError, ProjectName, QueueName, StepName, ToolchainName};
 pub use nearest::nearest;
 pub use outcome::{Cause, Outcome};

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ForgeKind;
+
 /// A kind of them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -20,13 +22,26 @@ impl TargetKind {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Github, Self::Gitlab, Self::Gitea, Self::Webhook];
 
+    /// The forge that it is; nothing for a webhook.
+    pub const fn forge(self) -> Option<ForgeKind> {
+        match self {
+            Self::Github => Some(ForgeKind::Github),
+            Self::Gitlab => Some(ForgeKind::Gitlab),
+            Self::Gitea => Some(ForgeKind::Gitea),
+            Self::Webhook => None,
+        }
+    }
+
     /// The kind as it is written in JSON and in the database.
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Github => "github",
-            Self::Gitlab => "gitlab",
-            Self::Gitea => "gitea",
-            Self::Webhook => "webhook",
+        match self.forge() {
+            Some(forge) => forge.as_str(),
+            None => "webhook",
         }
+    }
+
+    /// The kind that is written `text`.
+    pub fn from_name(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 }

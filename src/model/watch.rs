@@ -77,6 +77,25 @@ pub enum PullRequests {
     Forks,
 }
 
+impl PullRequests {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::None, Self::Own, Self::Forks];
+
+    /// The policy as it is written in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Own => "own",
+            Self::Forks => "forks",
+        }
+    }
+
+    /// The policy that is written `text`.
+    pub fn from_name(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|policy| policy.as_str() == text)
+    }
+}
+
 impl Default for WatchRules {
     fn default() -> Self {
         Self {

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, hash_map::Entry};
 
-use super::{Notifier, NotifyError};
+use super::{Notifier, NotifyError, subject::Subject};
 use crate::{
     model::{BuildId, Outcome, ProjectId, Revision, TargetKind},
     protocol::{BuildState, EventKind},
@@ -11,9 +11,6 @@ use crate::{
 
 /// Events that are read in one go.
 const READ: u32 = 500;
-
-/// What of a commit is told under no toolchain's name: that it could not be planned.
-pub(super) const PLAN: &str = "plan";
 
 /// What builds and targets were read for one go.
 #[derive(Default)]
@@ -38,8 +35,9 @@ impl Notifier {
             }
             let last = events.last().map_or(newest, |event| event.id);
             for event in events {
-                for (target, subject, what) in self.due(&mut tx, &mut known, &event.kind).await? {
-                    self.store.put_notice(&mut tx, &target, (&subject, what), now).await?;
+                for (target, subject) in self.due(&mut tx, &mut known, &event.kind).await? {
+                    let told = (&*subject.to_string(), subject.event());
+                    self.store.put_notice(&mut tx, &target, told, now).await?;
                 }
             }
             self.store.set_noticed(&mut tx, last).await?;
@@ -54,7 +52,7 @@ impl Notifier {
         tx: &mut Tx,
         known: &mut Known,
         event: &EventKind,
-    ) -> Result<Vec<(TargetRow, String, &'static str)>, NotifyError> {
+    ) -> Result<Vec<(TargetRow, Subject)>, NotifyError> {
         let id = event.build();
         let build = match known.builds.entry(id) {
             Entry::Occupied(there) => there.into_mut(),
@@ -66,20 +64,19 @@ impl Notifier {
             Entry::Occupied(there) => there.into_mut(),
             Entry::Vacant(free) => free.insert(self.store.targets(tx, project).await?),
         };
-        let (subject, what, is_webhook) = match (event, &build.commit) {
-            (EventKind::Build { state: BuildState::Finished, .. }, _) => {
-                (id.to_string(), "build.finished", true)
-            }
+        let subject = match (event, &build.commit) {
+            (EventKind::Build { state: BuildState::Finished, .. }, _) => Subject::Build(id),
             (EventKind::Job { toolchain: Some(toolchain), .. }, Revision::Commit(commit)) => {
-                (format!("{commit}/{toolchain}"), "status", false)
+                Subject::Commit(commit.clone(), Some(toolchain.clone()))
             }
             (
                 EventKind::Job { toolchain: None, outcome: Some(outcome), .. },
                 Revision::Commit(commit),
-            ) if *outcome != Outcome::Success => (format!("{commit}/{PLAN}"), "status", false),
+            ) if *outcome != Outcome::Success => Subject::Commit(commit.clone(), None),
             _ => return Ok(Vec::new()),
         };
+        let is_webhook = matches!(subject, Subject::Build(_));
         let targets = targets.iter().filter(|one| (one.kind == TargetKind::Webhook) == is_webhook);
-        Ok(targets.map(|target| (target.clone(), subject.clone(), what)).collect())
+        Ok(targets.map(|target| (target.clone(), subject.clone())).collect())
     }
 }

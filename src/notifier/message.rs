@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use super::{Notifier, NotifyError, collect::PLAN};
+use super::{Notifier, NotifyError, subject::Subject};
 use crate::{
-    forge::{CommitState, CommitStatus, ForgeKind, SharedSecret},
-    model::{CommitId, JobState, Outcome, SecretValue, TargetKind, ToolchainName},
+    forge::{CommitState, CommitStatus, SharedSecret},
+    model::{BuildId, CommitId, ForgeKind, JobState, Outcome, ProjectId, ToolchainName},
     source::Post,
     store::{JobRow, NoticeRow, TargetRow},
 };
@@ -24,34 +24,38 @@ impl Notifier {
         &self,
         target: &TargetRow,
         notice: &NoticeRow,
-        secret: &SecretValue,
     ) -> Result<Option<Message>, NotifyError> {
-        let text = String::from_utf8_lossy(secret.reveal());
-        let forge = match target.kind {
-            TargetKind::Github => ForgeKind::Github,
-            TargetKind::Gitlab => ForgeKind::Gitlab,
-            TargetKind::Gitea => ForgeKind::Gitea,
-            TargetKind::Webhook => return self.webhook(target, notice, &text).await,
-        };
-        let Some(status) = self.status(notice).await? else { return Ok(None) };
-        Ok(Some(Message {
-            post: forge.status(&target.url, &text, &status),
-            said: status.state.as_str().to_owned(),
-            forge: Some(forge),
-        }))
+        let secret = self.secrets.target_secret(target)?;
+        match (target.kind.forge(), notice.subject.parse()) {
+            (Some(forge), Ok(Subject::Commit(commit, toolchain))) => {
+                let about = (commit, toolchain);
+                let Some(status) = self.status(notice.project, about).await? else {
+                    return Ok(None);
+                };
+                Ok(Some(Message {
+                    post: forge.status(
+                        &target.url,
+                        &String::from_utf8_lossy(secret.reveal()),
+                        &status,
+                    ),
+                    said: status.state.as_str().to_owned(),
+                    forge: Some(forge),
+                }))
+            }
+            (None, Ok(Subject::Build(build))) => {
+                let Some(key) = SharedSecret::from_bytes(secret.reveal()) else { return Ok(None) };
+                self.webhook((target, notice), build, &key).await
+            }
+            _ => Ok(None),
+        }
     }
 
-    async fn status(&self, notice: &NoticeRow) -> Result<Option<CommitStatus>, NotifyError> {
-        let Some((commit, which)) = notice.subject.split_once('/') else { return Ok(None) };
-        let Ok(commit) = commit.parse::<CommitId>() else { return Ok(None) };
-        let toolchain = match which {
-            PLAN => None,
-            name => match name.parse::<ToolchainName>() {
-                Ok(name) => Some(name),
-                Err(_) => return Ok(None),
-            },
-        };
-        let job = self.store.newest_job(notice.project, &commit, toolchain.as_ref()).await?;
+    async fn status(
+        &self,
+        project: ProjectId,
+        (commit, toolchain): (CommitId, Option<ToolchainName>),
+    ) -> Result<Option<CommitStatus>, NotifyError> {
+        let job = self.store.newest_job(project, &commit, toolchain.as_ref()).await?;
         let Some(job) = job else { return Ok(None) };
         let (state, description) = told(&job);
         let link = self.public(&format!("api/v1/jobs/{}/log", job.job.id));
@@ -61,16 +65,14 @@ impl Notifier {
 
     async fn webhook(
         &self,
-        target: &TargetRow,
-        notice: &NoticeRow,
-        key: &str,
+        (target, notice): (&TargetRow, &NoticeRow),
+        build: BuildId,
+        key: &SharedSecret,
     ) -> Result<Option<Message>, NotifyError> {
-        let Ok(id) = notice.subject.parse() else { return Ok(None) };
-        let Some(build) = self.queue.build(id).await? else { return Ok(None) };
+        let Some(build) = self.queue.build(build).await? else { return Ok(None) };
         let outcome = build.outcome.map_or("unfinished", Outcome::as_str);
         let body = json!({"event": notice.event, "delivery": notice.id, "build": build});
         let body = body.to_string().into_bytes();
-        let Some(key) = SharedSecret::new(key.to_owned()) else { return Ok(None) };
         let headers = vec![
             ("x-kiln-event", notice.event.clone()),
             ("x-kiln-delivery", notice.id.to_string()),

@@ -8,6 +8,7 @@
 mod collect;
 mod message;
 mod send;
+mod subject;
 mod turns;
 
 pub use turns::{Notifier, NotifyError};

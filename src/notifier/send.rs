@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use super::{Notifier, NotifyError};
-use crate::{
-    model::Timestamp,
-    store::{NoticeRow, SealedPlace},
-};
+use crate::store::NoticeRow;
 
 /// How often is tried: with the pauses between, for about a day.
 const MAX_ATTEMPTS: u32 = 30;
@@ -15,27 +12,28 @@ const PAUSE: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_hours(1);
 
 impl Notifier {
-    /// Tells one thing, and writes how that went.
-    pub(super) async fn tell(&self, mut row: NoticeRow, taken_until: Timestamp) {
-        let told = self.told(&row).await;
+    /// Tells one thing that was taken, and writes how that went.
+    pub(super) async fn tell(&self, taken: NoticeRow) {
+        let told = self.told(&taken).await;
         let written = async {
             let now = self.queue.time().await?;
+            let mut ended = taken.clone();
             match told {
                 Ok(said) => {
-                    (row.said, row.sent_at) = (said, Some(now));
-                    (row.problem, row.attempts, row.due_at) = (None, 0, None);
+                    (ended.said, ended.sent_at) = (said, Some(now));
+                    (ended.problem, ended.attempts, ended.due_at) = (None, 0, None);
                 }
                 Err(error) => {
-                    tracing::warn!(notice.id = %row.id, project.id = %row.project, "not told: {error}");
-                    row.attempts += 1;
+                    tracing::warn!(notice.id = %taken.id, project.id = %taken.project, "not told: {error}");
+                    ended.attempts += 1;
                     let is_over =
-                        matches!(error, NotifyError::Refused(_)) || row.attempts >= MAX_ATTEMPTS;
-                    row.due_at = (!is_over).then(|| now.plus(pause(row.attempts)));
-                    row.problem = Some(error.to_string());
+                        matches!(error, NotifyError::Refused(_)) || ended.attempts >= MAX_ATTEMPTS;
+                    ended.due_at = (!is_over).then(|| now.plus(pause(ended.attempts)));
+                    ended.problem = Some(error.to_string());
                 }
             }
             let mut tx = self.store.begin().await?;
-            self.store.end_notice(&mut tx, &row, taken_until).await?;
+            self.store.end_notice(&mut tx, &taken, &ended).await?;
             tx.commit().await?;
             Ok::<(), NotifyError>(())
         };
@@ -48,8 +46,7 @@ impl Notifier {
     /// What was said; nothing if there was nothing to say.
     async fn told(&self, row: &NoticeRow) -> Result<Option<String>, NotifyError> {
         let Some(target) = self.store.target(row.target).await? else { return Ok(None) };
-        let secret = self.secrets.open_at(&SealedPlace::Target(target.id), &target.sealed)?;
-        let Some(message) = self.message(&target, row, &secret).await? else { return Ok(None) };
+        let Some(message) = self.message(&target, row).await? else { return Ok(None) };
         let answer = self.sources.post(message.post).await?;
         let knows =
             message.forge.is_some_and(|kind| kind.knows_already(answer.status, &answer.text));

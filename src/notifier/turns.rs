@@ -7,11 +7,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use url::Url;
 
 use crate::{
-    model::{NoticeId, Timestamp},
+    model::{NoticeId, ProjectId},
     queue::{Queue, QueueError},
     secrets::{Secrets, SecretsError},
     source::{SourceError, Sources},
-    store::{Store, StoreError},
+    store::{NoticeRow, Store, StoreError},
 };
 
 /// How often is looked.
@@ -77,14 +77,14 @@ impl Notifier {
         self.public.as_ref()?.join(path).ok().map(String::from)
     }
 
-    /// Has something told once more, soon.
-    pub async fn resend(&self, id: NoticeId) -> Result<(), NotifyError> {
+    /// Has something told once more, soon; whether a project has it to tell.
+    pub async fn resend(&self, project: ProjectId, id: NoticeId) -> Result<bool, NotifyError> {
         let now = self.queue.time().await?;
         let mut tx = self.store.begin().await?;
-        self.store.resend_notice(&mut tx, id, now).await?;
+        let is_there = self.store.resend_notice(&mut tx, (project, id), now).await?;
         tx.commit().await?;
         self.wake.notify_one();
-        Ok(())
+        Ok(is_there)
     }
 
     /// Tells until told to stop.
@@ -100,14 +100,14 @@ impl Notifier {
                 tracing::error!(%error, "what is to be told cannot be written down; trying again");
             }
             match self.take().await {
-                Ok((due, until)) => {
+                Ok(due) => {
                     for row in due {
                         let (this, stop) = (self.clone(), stop.clone());
                         telling.spawn(async move {
                             let Ok(_place) = this.places.acquire().await else { return };
                             tokio::select! {
                                 () = stop.cancelled() => {}
-                                () = this.tell(row, until) => {}
+                                () = this.tell(row) => {}
                             }
                         });
                     }
@@ -119,15 +119,15 @@ impl Notifier {
         telling.wait().await;
     }
 
-    async fn take(&self) -> Result<(Vec<crate::store::NoticeRow>, Timestamp), NotifyError> {
+    async fn take(&self) -> Result<Vec<NoticeRow>, NotifyError> {
         let now = self.queue.time().await?;
-        let until = now.plus(TAKEN_FOR);
         if !self.store.has_notices_due(now).await? {
-            return Ok((Vec::new(), until));
+            return Ok(Vec::new());
         }
         let mut tx = self.store.begin().await?;
-        let due = self.store.take_notices(&mut tx, (now, until), TAKEN).await?;
+        let times = (now, now.plus(TAKEN_FOR));
+        let due = self.store.take_notices(&mut tx, times, TAKEN).await?;
         tx.commit().await?;
-        Ok((due, until))
+        Ok(due)
     }
 }

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    BuildId, DeliveryId, Login, NoticeId, SecretValue, TargetId, TargetKind, Timestamp,
+    BuildId, DeliveryId, ForgeKind, Login, LoginKind, NoticeId, SecretValue, TargetId, TargetKind,
+    Timestamp,
 };
 
 /// `PUT /api/v1/projects/{project}/hook`: a new shared secret.
@@ -52,8 +53,8 @@ pub struct DeliveryReceipt {
 pub struct DeliveryView {
     /// Its number here.
     pub id: DeliveryId,
-    /// The kind of forge: `github`, `gitlab` or `gitea`.
-    pub forge: String,
+    /// The kind of forge.
+    pub forge: ForgeKind,
     /// What the forge calls what happened.
     pub event: String,
     /// The forge's own number of it.
@@ -87,8 +88,8 @@ pub struct PutLogin {
 pub struct LoginView {
     /// The host it goes to, and no other.
     pub host: String,
-    /// What it is: `token` or `ssh_key`.
-    pub kind: String,
+    /// What it is.
+    pub kind: LoginKind,
     /// Who wrote it last.
     pub updated_by: String,
     /// When.

@@ -53,7 +53,7 @@ pub use hook::{
 pub use job::{AttemptView, Job, JobKind, JobSummary, SandboxView, StepView, UsageView};
 pub use log::{LogEvent, LogQuery, LogStreamEnd};
 pub use page::{DEFAULT_PAGE, MAX_PAGE, Page};
-pub use project::{ChangeProject, NewProject, ProjectFilter, ProjectView};
+pub use project::{ChangeProject, NewProject, ProjectView};
 pub use queue::{PauseRequest, QueuePause, QueueRules, QueueView};
 pub use retention::{
     Pin, PinRequest, ProjectRetention, ProjectUsage, RetentionEntry, RetentionReport, Usage,

@@ -8,8 +8,9 @@ use crate::model::{ProjectId, ProjectName, Timestamp};
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewProject {
-    /// Its name, by which it is known from now on.
-    pub name: ProjectName,
+    /// Its name, by which it is known from now on; default: after its repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<ProjectName>,
     /// Its repository's URL: builds of it belong to the project. None for one of uploads only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
@@ -41,14 +42,4 @@ pub struct ProjectView {
     pub created_by: String,
     /// When.
     pub created_at: Timestamp,
-}
-
-/// Which projects to list.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct ProjectFilter {
-    /// Only the one of this repository.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub url: Option<String>,
 }

@@ -26,10 +26,7 @@ impl Rebuilder {
         let branch = resolved_ref.and_then(|name| name.strip_prefix("refs/heads/"));
         let (true, Some(branch)) = (self.settings.all, branch) else { return Ok(()) };
         let now = self.queue.time().await?;
-        let project = match self.store.project_of_url(url).await? {
-            Some(project) => project,
-            None => self.named_after(url, by).await?,
-        };
+        let project = self.project_of(url, by).await?;
         let mut tx = self.store.begin().await?;
         let watch = self.store.watch_in(&mut tx, project.id).await?;
         let mut rules = match &watch {
@@ -49,10 +46,13 @@ impl Rebuilder {
         Ok(())
     }
 
-    /// A new project for a repository.
-    async fn named_after(&self, url: &str, by: &str) -> Result<ProjectRow, RebuildError> {
+    /// The project of a repository; a new one, named after it, if there is none.
+    pub async fn project_of(&self, url: &str, by: &str) -> Result<ProjectRow, RebuildError> {
         let base = ProjectName::of_url(url);
         for number in 1..=TRIES {
+            if let Some(row) = self.store.project_of_url(url).await? {
+                return Ok(row);
+            }
             let now = self.queue.time().await?;
             let row = ProjectRow {
                 id: ProjectId::new(now),
@@ -65,15 +65,12 @@ impl Rebuilder {
             match self.store.insert_project(&mut tx, &row).await {
                 Ok(()) => {
                     tx.commit().await?;
+                    tracing::info!(project.id = %row.id, project.name = %row.name, "project added");
                     return Ok(row);
                 }
+                // Its name is taken, or somebody else was first.
                 Err(error) if error.is_duplicate() => {}
                 Err(error) => return Err(error.into()),
-            }
-            drop(tx);
-            // Somebody else may have been first.
-            if let Some(row) = self.store.project_of_url(url).await? {
-                return Ok(row);
             }
         }
         Err(RebuildError::NoName(base))

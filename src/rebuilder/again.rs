@@ -1,11 +1,11 @@
 //! Everything once more, such as after a toolchain's image changed.
 
-use super::{RebuildError, Rebuilder};
+use super::{RebuildError, Rebuilder, submit::Wanted};
 use crate::{
-    model::{BuildId, CommitId, Principal, ProjectName, ToolchainName},
-    protocol::{BuildSource, GitSource, GitSubmission, SourceSubmission, SubmitBuild, Trigger},
-    queue::{QueueError, Submission},
-    store::{HeadRow, ProjectRow},
+    model::{BuildId, CommitId, ProjectName, ToolchainName, WatchRules},
+    protocol::Trigger,
+    queue::QueueError,
+    store::{ProjectRow, WatchRow},
 };
 
 /// The priority of what nobody waits for.
@@ -33,16 +33,19 @@ impl Rebuilder {
         projects: &[ProjectName],
         toolchain: Option<&ToolchainName>,
     ) -> Result<Vec<Again>, RebuildError> {
+        let known = self.store.projects().await?;
+        let unknown = projects.iter().find(|name| !known.iter().any(|row| row.name == **name));
+        if let Some(name) = unknown {
+            return Err(QueueError::not_found("project", name).into());
+        }
         let mut all = Vec::new();
-        let mut unknown: Vec<&ProjectName> = projects.iter().collect();
-        for project in self.store.projects().await? {
-            unknown.retain(|name| **name != project.name);
+        for project in known {
             if !projects.is_empty() && !projects.contains(&project.name) {
                 continue;
             }
-            if self.store.watch(project.id).await?.is_none() {
+            let Some(WatchRow { rules, .. }) = self.store.watch(project.id).await? else {
                 continue;
-            }
+            };
             for head in self.store.heads(project.id).await? {
                 if head.commit.is_none() || !head.name.starts_with("refs/heads/") {
                     continue;
@@ -53,15 +56,13 @@ impl Rebuilder {
                 if !self.was_with(before, toolchain).await? {
                     continue;
                 }
-                let build = self.head_again(&project, &head, (&commit, toolchain)).await?;
+                let wanted = (&*head.name, &commit, toolchain);
+                let build = self.head_again(&project, &rules, wanted).await?;
                 let reference = head.name;
                 all.push(Again { project: project.name.clone(), reference, commit, build });
             }
         }
-        match unknown.first() {
-            Some(name) => Err(QueueError::not_found("project", name).into()),
-            None => Ok(all),
-        }
+        Ok(all)
     }
 
     async fn was_with(
@@ -78,37 +79,18 @@ impl Rebuilder {
     async fn head_again(
         &self,
         project: &ProjectRow,
-        head: &HeadRow,
-        (commit, toolchain): (&CommitId, Option<&ToolchainName>),
+        rules: &WatchRules,
+        (name, commit, toolchain): (&str, &CommitId, Option<&ToolchainName>),
     ) -> Result<Result<BuildId, String>, RebuildError> {
-        let Some(url) = &project.url else { return Ok(Err("it has no repository".to_owned())) };
+        let Some(url) = project.url.clone() else { return Err(RebuildError::NoRepository) };
         if let Some(build) = self.store.unfinished_of_commit(project.id, commit).await? {
             return Ok(Err(format!("{build} is building it")));
         }
-        let reference = head.name.strip_prefix("refs/heads/").and_then(|name| name.parse().ok());
-        let watch = self.store.watch(project.id).await?;
-        let request = SubmitBuild {
-            project: Some(project.name.clone()),
-            toolchains: toolchain.cloned().into_iter().collect(),
-            queue: watch.map(|row| row.rules.queue).unwrap_or_default(),
-            priority: PRIORITY,
-            ..SubmitBuild::of(SourceSubmission::Git(GitSubmission {
-                url: url.clone(),
-                reference: reference.clone(),
-                commit: None,
-            }))
-        };
-        let submission = Submission {
-            principal: Principal::LocalAdministrator,
-            request,
-            source: BuildSource::Git(GitSource { url: url.clone(), reference }),
-            commit: commit.clone().into(),
-            project: Some(project.id),
-            resolved_ref: Some(head.name.clone()),
-            trigger: Trigger::Rebuild,
-            key: None,
-        };
-        match self.queue.submit(submission).await {
+        let trigger = Trigger::Rebuild;
+        let (priority, key) = (PRIORITY, None);
+        let wanted =
+            Wanted { project, rules, url, name, commit, toolchain, priority, trigger, key };
+        match self.submit(wanted).await {
             Ok(build) => Ok(Ok(build)),
             Err(QueueError::Invalid(sentence) | QueueError::Conflict(sentence)) => {
                 Ok(Err(sentence))

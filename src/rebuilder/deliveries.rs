@@ -11,7 +11,7 @@ use super::{
     look::{Sighting, Watched},
 };
 use crate::{
-    forge::{BadPayload, ChangeEvent, Envelope, Event, ForgeKind, PushEvent},
+    forge::{ChangeEvent, Envelope, Event, PushEvent},
     model::{BuildId, DeliveryId, ProjectId},
     store::{DeliveryRow, ProjectRow},
 };
@@ -20,10 +20,6 @@ use crate::{
 const MAX_ATTEMPTS: u32 = 12;
 /// The longest pause between two tries.
 const LONGEST: Duration = Duration::from_hours(1);
-/// Deliveries that are taken in one go.
-const TAKEN: u32 = 16;
-/// Until when a server that took one has it.
-const TAKEN_FOR: Duration = Duration::from_mins(5);
 
 /// What became of a delivery, as far as that is known at once.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -34,17 +30,6 @@ pub struct Receipt {
     pub is_repeated: bool,
     /// What became of it.
     pub outcome: String,
-}
-
-/// A delivery that is nothing, or could not be written down.
-#[derive(Debug, thiserror::Error)]
-pub enum ReceiveError {
-    /// Nothing can be read from it.
-    #[error(transparent)]
-    Payload(#[from] BadPayload),
-    /// A fault of this side.
-    #[error(transparent)]
-    Rebuild(#[from] RebuildError),
 }
 
 /// What is to be done about a delivery.
@@ -64,9 +49,9 @@ impl Rebuilder {
         project: &ProjectRow,
         envelope: &Envelope,
         body: &[u8],
-    ) -> Result<Receipt, ReceiveError> {
+    ) -> Result<Receipt, RebuildError> {
         let event = envelope.event(body);
-        let now = self.queue.time().await.map_err(RebuildError::from)?;
+        let now = self.queue.time().await?;
         let todo = match &event {
             Ok(event) => self.todo(project.id, event.clone()).await?,
             Err(error) => Todo::Nothing(error.to_string()),
@@ -79,7 +64,7 @@ impl Rebuilder {
         let row = DeliveryRow {
             id: DeliveryId::new(now),
             project: project.id,
-            forge: envelope.forge.as_str().to_owned(),
+            forge: envelope.forge,
             event: short(&envelope.event),
             // One that is no id is as good as none.
             forge_id: envelope.delivery.clone().filter(|id| id.len() <= 120 && *id == short(id)),
@@ -90,14 +75,14 @@ impl Rebuilder {
             attempts: 0,
         };
         let store = &self.store;
-        let mut tx = store.begin().await.map_err(RebuildError::from)?;
-        let known = store.insert_delivery(&mut tx, &row, body).await.map_err(RebuildError::from)?;
+        let mut tx = store.begin().await?;
+        let known = store.insert_delivery(&mut tx, &row, body).await?;
         if known.is_none() && matches!(todo, Todo::Look(_)) {
-            store.hurry_watch(&mut tx, project.id, now).await.map_err(RebuildError::from)?;
+            store.hurry_watch(&mut tx, project.id, now).await?;
         }
-        tx.commit().await.map_err(RebuildError::from)?;
+        tx.commit().await?;
         tracing::info!(
-            project.id = %project.id, forge = row.forge, event = row.event, delivery.id = %row.id,
+            project.id = %project.id, forge = row.forge.as_str(), event = row.event, delivery.id = %row.id,
             outcome = row.outcome, "a delivery came in"
         );
         self.wake.notify_one();
@@ -116,14 +101,18 @@ impl Rebuilder {
         })
     }
 
-    /// Does a delivery once more, as if it came now.
-    pub async fn replay(&self, id: DeliveryId) -> Result<(), RebuildError> {
+    /// Does a delivery once more, as if it came now; nothing if there is no such delivery.
+    pub async fn replay(
+        &self,
+        project: ProjectId,
+        id: DeliveryId,
+    ) -> Result<Option<DeliveryRow>, RebuildError> {
         let now = self.queue.time().await?;
         let mut tx = self.store.begin().await?;
-        self.store.replay_delivery(&mut tx, id, now).await?;
+        let row = self.store.replay_delivery(&mut tx, (project, id), now).await?;
         tx.commit().await?;
         self.wake.notify_one();
-        Ok(())
+        Ok(row)
     }
 
     async fn todo(&self, project: ProjectId, event: Event) -> Result<Todo, RebuildError> {
@@ -146,16 +135,6 @@ impl Rebuilder {
         })
     }
 
-    /// Takes deliveries whose time has come.
-    pub(super) async fn take_deliveries(&self) -> Result<Vec<DeliveryRow>, RebuildError> {
-        let now = self.queue.time().await?;
-        let mut tx = self.store.begin().await?;
-        let until = now.plus(TAKEN_FOR);
-        let due = self.store.take_deliveries(&mut tx, (now, until), TAKEN).await?;
-        tx.commit().await?;
-        Ok(due)
-    }
-
     /// Does one delivery, and writes what became of it.
     pub(super) async fn deliver(&self, row: DeliveryRow, stop: &CancellationToken) {
         let done = tokio::select! {
@@ -164,17 +143,17 @@ impl Rebuilder {
         };
         let (outcome, build, again) = match done {
             Ok((outcome, build)) => (outcome, build, false),
-            Err(error) if row.attempts + 1 < MAX_ATTEMPTS => {
+            Err(error) if row.attempts < MAX_ATTEMPTS => {
                 (format!("it could not be done yet: {error}"), None, true)
             }
             Err(error) => (format!("it could not be done: {error}"), None, false),
         };
         let written = async {
             let now = self.queue.time().await?;
-            let pause = Duration::from_secs(2).saturating_mul(2_u32.saturating_pow(row.attempts));
+            let pause = Duration::from_secs(1).saturating_mul(2_u32.saturating_pow(row.attempts));
             let due = again.then(|| now.plus(pause.min(LONGEST)));
             let mut tx = self.store.begin().await?;
-            self.store.end_delivery(&mut tx, row.id, (&outcome, build), due).await?;
+            self.store.end_delivery(&mut tx, &row, (&outcome, build), due).await?;
             tx.commit().await?;
             Ok::<(), RebuildError>(())
         };
@@ -190,12 +169,9 @@ impl Rebuilder {
         stop: &CancellationToken,
     ) -> Result<(String, Option<BuildId>), RebuildError> {
         let gone = || ("the project is gone".to_owned(), None);
-        let Some((_, body)) = self.store.delivery(row.project, row.id).await? else {
-            return Ok(gone());
-        };
-        let Some(forge) = ForgeKind::named(&row.forge) else { return Ok(gone()) };
-        let envelope =
-            Envelope { forge, event: row.event.clone(), delivery: None, signature: None };
+        let Some(body) = self.store.delivery_body(row.id).await? else { return Ok(gone()) };
+        let (forge, event) = (row.forge, row.event.clone());
+        let envelope = Envelope { forge, event, delivery: None, signature: None };
         let event = match envelope.event(&body) {
             Ok(event) => event,
             Err(error) => return Ok((error.to_string(), None)),

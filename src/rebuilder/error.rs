@@ -1,13 +1,16 @@
 //! A look that could not be taken.
 
 use crate::{
-    model::ProjectName, queue::QueueError, secrets::SecretsError, source::SourceError,
-    store::StoreError,
+    forge::BadPayload, model::ProjectName, queue::QueueError, secrets::SecretsError,
+    source::SourceError, store::StoreError,
 };
 
 /// A look could not be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
+    /// Nothing can be read from a delivery.
+    #[error(transparent)]
+    Payload(#[from] BadPayload),
     /// The repository did not answer.
     #[error(transparent)]
     Source(#[from] SourceError),

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use tokio_util::sync::CancellationToken;
 
-use super::RebuildError;
+use super::{RebuildError, submit::Wanted};
 use crate::{
     model::{
         BuildId, CancelReason, CommitId, MergeRequest, News, Noticed, Principal, WatchDecision,
     },
-    protocol::{BuildSource, GitSource, GitSubmission, SourceSubmission, SubmitBuild, Trigger},
-    queue::{QueueError, Submission},
+    protocol::Trigger,
+    queue::QueueError,
     source::{Comparison, FetchSpec, GitUrl, Submodules},
     store::{HeadRow, ProjectRow, StoreError, WatchRow},
 };
@@ -130,6 +130,13 @@ impl super::Rebuilder {
         if heads.is_empty() {
             return Ok(());
         }
+        // First: what is noted is not looked at once more if this is cut off.
+        let new = heads.iter().filter(|head| head.is_new() && watched.row.rules.supersede);
+        for (head, build) in new.filter_map(|head| Some((head, head.build?))) {
+            for older in self.store.unfinished_before(project, (&head.name, build)).await? {
+                self.queue.cancel_build(older, CancelReason::Superseded).await?;
+            }
+        }
         let mut tx = self.store.begin().await?;
         for head in heads {
             self.store.put_head(&mut tx, project, head).await?;
@@ -141,12 +148,6 @@ impl super::Rebuilder {
                 build.id = head.build.map(|id| id.to_string()), skipped = head.skipped,
                 "a watched ref has moved"
             );
-        }
-        let new = heads.iter().filter(|head| head.is_new() && watched.row.rules.supersede);
-        for (head, build) in new.filter_map(|head| Some((head, head.build?))) {
-            for older in self.store.unfinished_before(project, (&head.name, build)).await? {
-                self.queue.cancel_build(older, CancelReason::Superseded).await?;
-            }
         }
         Ok(())
     }
@@ -179,7 +180,19 @@ impl super::Rebuilder {
                 }
                 (WatchDecision::Build, None) => (None, None),
                 (WatchDecision::Build, Some(commit)) => {
-                    match self.submit(watched, sighting, (commit, key)).await {
+                    let is_request = sighting.request.is_some();
+                    let wanted = Wanted {
+                        project: &watched.project,
+                        rules: &watched.row.rules,
+                        url: watched.url.to_string(),
+                        name,
+                        commit,
+                        toolchain: None,
+                        priority: watched.row.rules.priority,
+                        trigger: if is_request { Trigger::PullRequest } else { Trigger::Push },
+                        key,
+                    };
+                    match self.submit(wanted).await {
                         Ok(build) => (Some(build), None),
                         // It will not be better the next time; the ref is known, and the reason shown.
                         Err(QueueError::Invalid(sentence)) => (None, Some(sentence)),
@@ -246,39 +259,5 @@ impl super::Rebuilder {
         let who = Principal::LocalAdministrator.as_key();
         let found = self.store.idempotent_build(&mut tx, &who, key).await?;
         Ok(found.map(|(_, id)| id))
-    }
-
-    async fn submit(
-        &self,
-        watched: &Watched,
-        sighting: &Sighting,
-        (commit, key): (&CommitId, Option<String>),
-    ) -> Result<BuildId, QueueError> {
-        let (rules, url) = (&watched.row.rules, watched.url.to_string());
-        let name = sighting.name.as_str();
-        let short = name.strip_prefix("refs/heads/").or_else(|| name.strip_prefix("refs/tags/"));
-        let reference = short.unwrap_or(name).parse().ok();
-        let request = SubmitBuild {
-            queue: rules.queue.clone(),
-            priority: rules.priority,
-            project: Some(watched.project.name.clone()),
-            ..SubmitBuild::of(SourceSubmission::Git(GitSubmission {
-                url: url.clone(),
-                reference: reference.clone(),
-                commit: None,
-            }))
-        };
-        let is_request = sighting.request.is_some();
-        let submission = Submission {
-            principal: Principal::LocalAdministrator,
-            request,
-            source: BuildSource::Git(GitSource { url, reference }),
-            commit: commit.clone().into(),
-            project: Some(watched.project.id),
-            resolved_ref: Some(name.to_owned()),
-            trigger: if is_request { Trigger::PullRequest } else { Trigger::Push },
-            key,
-        };
-        self.queue.submit(submission).await
     }
 }

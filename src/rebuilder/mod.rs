@@ -9,9 +9,10 @@ mod again;
 mod deliveries;
 mod error;
 mod look;
+mod submit;
 mod turns;
 
 pub use again::Again;
-pub use deliveries::{Receipt, ReceiveError};
+pub use deliveries::Receipt;
 pub use error::RebuildError;
 pub use turns::Rebuilder;

@@ -10,17 +10,17 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{RebuildError, look::Watched};
 use crate::{
     config::WatchSettings,
-    model::{POLL_SECONDS, ProjectId, Timestamp},
+    model::{POLL_SECONDS, ProjectId},
     queue::Queue,
     secrets::Secrets,
     source::{GitUrl, LoginReach, Sources},
-    store::{Store, WatchRow},
+    store::{DeliveryRow, Store, WatchRow},
 };
 
 /// How often is looked whose time has come.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Projects that are taken in one go.
+/// Projects and deliveries that are taken in one go.
 const TAKEN: u32 = 64;
 
 /// Repositories that are asked at one time, and of one host. Each takes a process.
@@ -32,13 +32,6 @@ const TAKEN_FOR: Duration = Duration::from_mins(5);
 
 /// The longest pause after failures.
 const LONGEST: Duration = Duration::from_hours(1);
-
-/// A project whose time has come, and until when it is this server's.
-#[derive(Debug)]
-struct Taken {
-    row: WatchRow,
-    until: Timestamp,
-}
 
 /// The rebuilder of one server. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -86,22 +79,15 @@ impl Rebuilder {
                 () = self.wake.notified() => {}
                 () = tokio::time::sleep(INTERVAL) => {}
             }
-            match self.take_deliveries().await {
-                Ok(due) => {
-                    for row in due {
+            match self.take().await {
+                Ok((deliveries, watches)) => {
+                    for row in deliveries {
                         let (this, stop) = (self.clone(), stop.clone());
                         looking.spawn(async move { this.deliver(row, &stop).await });
                     }
-                }
-                Err(error) => {
-                    tracing::error!(%error, "deliveries cannot be worked on; trying again");
-                }
-            }
-            match self.take().await {
-                Ok(due) => {
-                    for taken in due {
+                    for row in watches {
                         let (this, stop) = (self.clone(), stop.clone());
-                        looking.spawn(async move { this.turn(taken, stop).await });
+                        looking.spawn(async move { this.turn(row, stop).await });
                     }
                 }
                 Err(error) => {
@@ -113,18 +99,23 @@ impl Rebuilder {
         looking.wait().await;
     }
 
-    async fn take(&self) -> Result<Vec<Taken>, RebuildError> {
+    /// What is to be done by now. Where there is nothing nobody is kept from writing.
+    async fn take(&self) -> Result<(Vec<DeliveryRow>, Vec<WatchRow>), RebuildError> {
         let now = self.queue.time().await?;
-        let until = now.plus(TAKEN_FOR);
+        if !self.store.has_rebuilds_due(now).await? {
+            return Ok((Vec::new(), Vec::new()));
+        }
+        let times = (now, now.plus(TAKEN_FOR));
         let mut tx = self.store.begin().await?;
-        let due = self.store.take_watches(&mut tx, (now, until), TAKEN).await?;
+        let deliveries = self.store.take_deliveries(&mut tx, times, TAKEN).await?;
+        let watches = self.store.take_watches(&mut tx, times, TAKEN).await?;
         tx.commit().await?;
-        Ok(due.into_iter().map(|row| Taken { row, until }).collect())
+        Ok((deliveries, watches))
     }
 
     /// One look at one project, and when the next is.
-    async fn turn(&self, taken: Taken, stop: CancellationToken) {
-        let id = taken.row.project;
+    async fn turn(&self, row: WatchRow, stop: CancellationToken) {
+        let id = row.project;
         let looked = tokio::select! {
             () = stop.cancelled() => return,
             looked = self.in_its_place(id, &stop) => looked,
@@ -132,7 +123,7 @@ impl Rebuilder {
         if let Err(error) = &looked {
             tracing::warn!(project.id = %id, "a watched project could not be looked at: {error}");
         }
-        if let Err(error) = self.end(&taken, looked.err().map(|error| error.to_string())).await {
+        if let Err(error) = self.end(&row, looked.err().map(|error| error.to_string())).await {
             // Its time comes again when the one it was taken for is over.
             tracing::error!(project.id = %id, %error, "how a look went could not be written");
         }
@@ -187,8 +178,7 @@ impl Rebuilder {
         Ok((of_host, self.places.acquire().await?))
     }
 
-    async fn end(&self, taken: &Taken, problem: Option<String>) -> Result<(), RebuildError> {
-        let row = &taken.row;
+    async fn end(&self, row: &WatchRow, problem: Option<String>) -> Result<(), RebuildError> {
         let now = self.queue.time().await?;
         let failures = if problem.is_some() { row.failures.saturating_add(1) } else { 0 };
         let usual = row.rules.poll_seconds.unwrap_or(self.settings.poll_seconds);
@@ -197,15 +187,15 @@ impl Rebuilder {
         let pause = pause(usual, failures, rand::random_range(0.0..0.1));
         let mut tx = self.store.begin().await?;
         let seen = problem.is_none().then_some(now);
-        let times = (taken.until, now.plus(pause), seen);
-        self.store.end_watch(&mut tx, row.project, times, (problem.as_deref(), failures)).await?;
+        let times = (now.plus(pause), seen);
+        self.store.end_watch(&mut tx, row, times, (problem.as_deref(), failures)).await?;
         tx.commit().await?;
         Ok(())
     }
 
     /// Has a project looked at as soon as can be; whether it is watched.
     pub async fn check(&self, project: ProjectId) -> Result<bool, RebuildError> {
-        let now: Timestamp = self.queue.time().await?;
+        let now = self.queue.time().await?;
         let mut tx = self.store.begin().await?;
         let is_watched = self.store.hurry_watch(&mut tx, project, now).await?;
         tx.commit().await?;

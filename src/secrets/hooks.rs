@@ -21,7 +21,7 @@ impl Secrets {
         project: ProjectId,
         given: Option<SecretValue>,
         (by, now): (String, Timestamp),
-    ) -> Result<SecretValue, SecretsError> {
+    ) -> Result<(HookRow, SecretValue), SecretsError> {
         let made = || BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()).into_bytes();
         let value = given.unwrap_or_else(|| SecretValue::new(made()));
         let mut tx = self.store().begin().await?;
@@ -38,7 +38,7 @@ impl Secrets {
         let row = HookRow { sealed, previous, created_by: by, created_at: now };
         self.store().put_hook(&mut tx, project, &row).await?;
         tx.commit().await?;
-        Ok(value)
+        Ok((row, value))
     }
 
     /// Forgets it; whether there was one.

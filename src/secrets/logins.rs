@@ -3,7 +3,7 @@
 use super::{Secrets, SecretsError};
 use crate::{
     model::{Login, ProjectId, Timestamp},
-    store::{LoginRow, SealedPlace, Store, StoreError, Tx},
+    store::{LoginRow, SealedPlace, StoreError, Tx},
 };
 
 impl Secrets {
@@ -15,9 +15,9 @@ impl Secrets {
         (by, now): (String, Timestamp),
     ) -> Result<LoginRow, SecretsError> {
         let mut tx = self.store().begin().await?;
-        let place = SealedPlace::Login(project);
+        let place = SealedPlace::Login(project, host.clone());
         let sealed = self.seal(&mut tx, &place, &login.to_sealable()).await?;
-        let kind = login.kind().to_owned();
+        let kind = login.kind();
         let row = LoginRow { host, kind, sealed, updated_by: by, updated_at: now };
         self.store().put_login(&mut tx, project, &row).await?;
         tx.commit().await?;
@@ -26,9 +26,8 @@ impl Secrets {
 
     /// What is known of it, sealed.
     pub async fn login_row(&self, project: ProjectId) -> Result<Option<LoginRow>, StoreError> {
-        let store: &Store = self.store();
-        let mut tx = store.snapshot().await?;
-        store.login(&mut tx, project).await
+        let mut tx = self.store().snapshot().await?;
+        self.store().login(&mut tx, project).await
     }
 
     /// Forgets it; whether there was one.
@@ -59,7 +58,7 @@ impl Secrets {
     ) -> Result<Option<Login>, SecretsError> {
         let row = self.store().login(tx, project).await?;
         let Some(row) = row.filter(|row| row.host == host) else { return Ok(None) };
-        let place = SealedPlace::Login(project);
+        let place = SealedPlace::Login(project, row.host);
         let value = self.open_at(&place, &row.sealed)?;
         let damaged = || SecretsError::Damaged { place, problem: super::OpenError };
         Login::from_sealable(&value).map(Some).ok_or_else(damaged)

@@ -19,7 +19,8 @@ impl Secrets {
     ) -> Result<TargetRow, SecretsError> {
         let id = TargetId::new(now);
         let mut tx = self.store().begin().await?;
-        let sealed = self.seal(&mut tx, &SealedPlace::Target(id), secret).await?;
+        let place = SealedPlace::Target(id, url.clone());
+        let sealed = self.seal(&mut tx, &place, secret).await?;
         if self.store().targets(&mut tx, project).await?.len() >= MAX_TARGETS {
             return Err(SecretsError::TooMany(format!(
                 "a project tells at most {MAX_TARGETS}: remove some"
@@ -29,5 +30,10 @@ impl Secrets {
         self.store().put_target(&mut tx, &row).await?;
         tx.commit().await?;
         Ok(row)
+    }
+
+    /// The token or key of one of them.
+    pub fn target_secret(&self, row: &TargetRow) -> Result<SecretValue, SecretsError> {
+        self.open_at(&SealedPlace::Target(row.id, row.url.clone()), &row.sealed)
     }
 }

@@ -55,8 +55,8 @@ impl Resolve for Gate {
     }
 }
 
-/// Why a text is no address that may be posted to; nothing if it is one.
-pub(super) fn check(text: &str, settings: &SourceSettings) -> Result<Url, SourceError> {
+/// The address, if it is one that may be posted to as far as its text says.
+fn check(text: &str, settings: &SourceSettings) -> Result<Url, SourceError> {
     // It may have a secret in it, and is not shown.
     let refused = |why: &str| SourceError::Refused(format!("the address is refused: {why}"));
     let url = Url::parse(text).map_err(|error| refused(&error.to_string()))?;
@@ -83,18 +83,21 @@ pub(super) fn check(text: &str, settings: &SourceSettings) -> Result<Url, Source
 impl Sources {
     /// Whether an address may be posted to, as far as that can be said without asking for its host.
     pub fn check_address(&self, text: &str) -> Result<String, SourceError> {
+        self.allowed(text).map(String::from)
+    }
+
+    fn allowed(&self, text: &str) -> Result<Url, SourceError> {
         let url = check(text, &self.inner.settings)?;
         literal(&url, self.inner.dialer())?;
-        Ok(url.into())
+        Ok(url)
     }
 
     /// Sends a request. What the other side answers is not trusted: it is cut, and its redirects are not
     /// followed.
     pub async fn post(&self, post: Post) -> Result<PostAnswer, SourceError> {
-        let url = check(&post.url, &self.inner.settings)?;
+        let url = self.allowed(&post.url)?;
         let host = url.host_str().unwrap_or_default().to_owned();
         let dialer = self.inner.dialer();
-        literal(&url, dialer)?;
         let unusable = |error: reqwest::Error| SourceError::Helper(plain(&error));
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured((*dialer.tls_config()?).clone())

@@ -7,7 +7,7 @@ use super::{
     error::{column, uint},
     sql::sql,
 };
-use crate::model::{BuildId, DeliveryId, ProjectId, Timestamp};
+use crate::model::{BuildId, DeliveryId, ForgeKind, ProjectId, Timestamp};
 
 const TABLE: &str = "deliveries";
 /// Deliveries of a project that are kept.
@@ -36,7 +36,7 @@ pub struct DeliveryRow {
     /// The project.
     pub project: ProjectId,
     /// The kind of forge.
-    pub forge: String,
+    pub forge: ForgeKind,
     /// What the forge calls what happened.
     pub event: String,
     /// The forge's own id.
@@ -96,7 +96,8 @@ impl TryFrom<FlatDelivery> for DeliveryRow {
             id: column(TABLE, id, id)?,
             project: column(TABLE, id, &flat.project_id)?,
             build: flat.build_id.as_deref().map(|build| column(TABLE, id, build)).transpose()?,
-            forge: flat.forge,
+            forge: ForgeKind::from_name(&flat.forge)
+                .ok_or_else(|| StoreError::inconsistent(TABLE, id, "unknown forge"))?,
             event: flat.event,
             forge_id: flat.forge_id,
             received_at: Timestamp::from_millis(flat.received_at),
@@ -157,19 +158,14 @@ impl Store {
         row: &DeliveryRow,
         body: &[u8],
     ) -> Result<Option<DeliveryId>, StoreError> {
-        if let Some(forge_id) = &row.forge_id {
-            let known = sql("SELECT id FROM deliveries WHERE project_id = $1 AND forge = $2 \
-                 AND forge_id = $3");
-            let known = known.bind(row.project.to_string()).bind(&row.forge).bind(forge_id);
-            if let Some(id) = known.fetch_value::<String>(&mut *tx).await? {
-                return Ok(Some(column(TABLE, &id, &id)?));
-            }
-        }
-        sql("INSERT INTO deliveries (id, project_id, forge, event, forge_id, received_at, body, \
-             outcome, build_id, due_at, attempts) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
+        let written = sql("INSERT INTO deliveries (id, project_id, forge, event, forge_id, \
+             received_at, body, outcome, build_id, due_at, attempts) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+             ON CONFLICT (project_id, forge, forge_id) WHERE forge_id IS NOT NULL DO NOTHING \
+             RETURNING id")
         .bind(row.id.to_string())
         .bind(row.project.to_string())
-        .bind(&row.forge)
+        .bind(row.forge.as_str())
         .bind(&row.event)
         .bind(row.forge_id.as_deref())
         .bind(row.received_at.as_millis())
@@ -178,8 +174,15 @@ impl Store {
         .bind(row.build.map(|id| id.to_string()))
         .bind(row.due_at.map(Timestamp::as_millis))
         .bind(i64::from(row.attempts))
-        .execute(&mut *tx)
+        .fetch_value::<String>(&mut *tx)
         .await?;
+        if written.is_none() {
+            let known = sql("SELECT id FROM deliveries WHERE project_id = $1 AND forge = $2 \
+                 AND forge_id = $3");
+            let known = known.bind(row.project.to_string()).bind(row.forge.as_str());
+            let id = known.bind(row.forge_id.as_deref()).fetch_only::<String>(tx).await?;
+            return Ok(Some(column(TABLE, &id, &id)?));
+        }
         sql("DELETE FROM deliveries WHERE project_id = $1 AND due_at IS NULL AND id IN \
              (SELECT id FROM (SELECT id, ROW_NUMBER() OVER (ORDER BY id DESC) AS place, \
              SUM(LENGTH(body)) OVER (ORDER BY id DESC) AS bytes FROM deliveries \
@@ -202,78 +205,65 @@ impl Store {
         rows.into_iter().map(DeliveryRow::try_from).collect()
     }
 
-    /// One of them, and its bytes.
-    pub async fn delivery(
-        &self,
-        project: ProjectId,
-        id: DeliveryId,
-    ) -> Result<Option<(DeliveryRow, Vec<u8>)>, StoreError> {
-        let query = sql(
-            "SELECT id, project_id, forge, event, forge_id, received_at, outcome, build_id, due_at, \
-             attempts FROM deliveries WHERE project_id = $1 AND id = $2",
-        );
-        let query = query.bind(project.to_string()).bind(id.to_string());
-        let Some(row) = query.fetch_optional::<FlatDelivery>(self).await? else { return Ok(None) };
-        let body = sql("SELECT body FROM deliveries WHERE id = $1").bind(id.to_string());
-        let Some(body) = body.fetch_optional::<(Vec<u8>,)>(self).await? else { return Ok(None) };
-        Ok(Some((row.try_into()?, body.0)))
+    /// The bytes of one of them.
+    pub async fn delivery_body(&self, id: DeliveryId) -> Result<Option<Vec<u8>>, StoreError> {
+        let query = sql("SELECT body FROM deliveries WHERE id = $1").bind(id.to_string());
+        Ok(query.fetch_optional::<(Vec<u8>,)>(self).await?.map(|(body,)| body))
     }
 
-    /// Takes deliveries that are due, and keeps others from them until `until`.
+    /// Takes deliveries that are due, and keeps others from them until `until`, which is when they are
+    /// due then.
     pub async fn take_deliveries(
         &self,
         tx: &mut Tx,
         (now, until): (Timestamp, Timestamp),
         limit: u32,
     ) -> Result<Vec<DeliveryRow>, StoreError> {
-        let rows = sql(
-            "SELECT id, project_id, forge, event, forge_id, received_at, outcome, build_id, due_at, \
-             attempts FROM deliveries WHERE due_at <= $1 ORDER BY due_at LIMIT $2 FOR UPDATE",
-        )
-        .bind(now.as_millis())
-        .bind(limit)
-        .fetch_all::<FlatDelivery>(&mut *tx)
-        .await?;
-        for row in &rows {
-            sql("UPDATE deliveries SET due_at = $2, attempts = attempts + 1 WHERE id = $1")
-                .bind(row.id.clone())
-                .bind(until.as_millis())
-                .execute(&mut *tx)
-                .await?;
-        }
+        // Who waited for another server's transaction looks at the time once more.
+        let query = sql("UPDATE deliveries SET due_at = $2, attempts = attempts + 1 \
+             WHERE due_at <= $1 AND id IN \
+             (SELECT id FROM deliveries WHERE due_at <= $1 ORDER BY due_at LIMIT $3) \
+             RETURNING id, project_id, forge, event, forge_id, received_at, outcome, build_id, \
+             due_at, attempts");
+        let query = query.bind(now.as_millis()).bind(until.as_millis()).bind(limit);
+        let rows = query.fetch_all::<FlatDelivery>(tx).await?;
         rows.into_iter().map(DeliveryRow::try_from).collect()
     }
 
-    /// Writes what became of one, and when it is worked on again, if it is.
+    /// Writes what became of one that was taken, and when it is worked on again, if it is. What is to be
+    /// done once more since then stays due.
     pub async fn end_delivery(
         &self,
         tx: &mut Tx,
-        id: DeliveryId,
+        taken: &DeliveryRow,
         outcome: (&str, Option<BuildId>),
         due_at: Option<Timestamp>,
     ) -> Result<(), StoreError> {
-        sql("UPDATE deliveries SET outcome = $2, build_id = $3, due_at = $4 WHERE id = $1")
-            .bind(id.to_string())
-            .bind(outcome.0)
-            .bind(outcome.1.map(|id| id.to_string()))
-            .bind(due_at.map(Timestamp::as_millis))
-            .execute(tx)
-            .await?;
+        sql("UPDATE deliveries SET outcome = $2, build_id = $3, \
+             due_at = CASE WHEN due_at = $5 THEN $4 ELSE due_at END WHERE id = $1")
+        .bind(taken.id.to_string())
+        .bind(outcome.0)
+        .bind(outcome.1.map(|id| id.to_string()))
+        .bind(due_at.map(Timestamp::as_millis))
+        .bind(taken.due_at.map(Timestamp::as_millis))
+        .execute(tx)
+        .await?;
         Ok(())
     }
 
-    /// Has one worked on again, from the beginning.
+    /// Has one worked on again, from the beginning; nothing if a project has no such delivery.
     pub async fn replay_delivery(
         &self,
         tx: &mut Tx,
-        id: DeliveryId,
+        (project, id): (ProjectId, DeliveryId),
         now: Timestamp,
-    ) -> Result<(), StoreError> {
-        sql("UPDATE deliveries SET outcome = NULL, attempts = 0, due_at = $2 WHERE id = $1")
-            .bind(id.to_string())
-            .bind(now.as_millis())
-            .execute(tx)
-            .await?;
-        Ok(())
+    ) -> Result<Option<DeliveryRow>, StoreError> {
+        let query = sql("UPDATE deliveries SET outcome = NULL, attempts = 0, due_at = $3 \
+             WHERE project_id = $1 AND id = $2 \
+             RETURNING id, project_id, forge, event, forge_id, received_at, outcome, build_id, \
+             due_at, attempts");
+        let query = query.bind(project.to_string()).bind(id.to_string()).bind(now.as_millis());
+        let row = query.fetch_optional::<FlatDelivery>(tx).await?;
+        row.map(DeliveryRow::try_from).transpose()
     }
 }

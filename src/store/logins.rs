@@ -3,15 +3,15 @@
 use sqlx::FromRow;
 
 use super::{Store, StoreError, Tx, sql::sql};
-use crate::model::{ProjectId, Timestamp};
+use crate::model::{LoginKind, ProjectId, Timestamp};
 
 /// A login as it is stored.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LoginRow {
     /// The host, and the port if it is not the usual one.
     pub host: String,
-    /// What it is: `token` or `ssh_key`.
-    pub kind: String,
+    /// What it is.
+    pub kind: LoginKind,
     /// Sealed.
     pub sealed: Vec<u8>,
     /// Who wrote it last.
@@ -29,15 +29,18 @@ struct Flat {
     updated_at: i64,
 }
 
-impl From<Flat> for LoginRow {
-    fn from(flat: Flat) -> Self {
-        Self {
+impl TryFrom<Flat> for LoginRow {
+    type Error = StoreError;
+
+    fn try_from(flat: Flat) -> Result<Self, StoreError> {
+        let unknown = || StoreError::inconsistent("logins", &flat.host, "unknown kind");
+        Ok(Self {
+            kind: LoginKind::from_name(&flat.kind).ok_or_else(unknown)?,
             host: flat.host,
-            kind: flat.kind,
             sealed: flat.sealed,
             updated_by: flat.updated_by,
             updated_at: Timestamp::from_millis(flat.updated_at),
-        }
+        })
     }
 }
 
@@ -51,7 +54,7 @@ impl Store {
         let query = sql("SELECT host, kind, sealed, updated_by, updated_at FROM logins \
              WHERE project_id = $1");
         let row = query.bind(project.to_string()).fetch_optional::<Flat>(tx).await?;
-        Ok(row.map(LoginRow::from))
+        row.map(LoginRow::try_from).transpose()
     }
 
     /// Writes it.
@@ -67,7 +70,7 @@ impl Store {
              updated_by = excluded.updated_by, updated_at = excluded.updated_at")
         .bind(project.to_string())
         .bind(&row.host)
-        .bind(&row.kind)
+        .bind(row.kind.as_str())
         .bind(row.sealed.clone())
         .bind(&row.updated_by)
         .bind(row.updated_at.as_millis())

@@ -5,7 +5,8 @@ use std::fmt;
 use super::{Store, StoreError, Tx, error::column, sql::sql};
 use crate::model::{ProjectId, SecretName, TargetId};
 
-/// Where a sealed value lies. It is sealed for that place, and opens at no other.
+/// Where a sealed value lies and what it is for. It opens at no other place, and where somebody has written
+/// another host or address beside it, not at all.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum SealedPlace {
     /// A secret of a project.
@@ -14,10 +15,10 @@ pub enum SealedPlace {
     Hook(ProjectId),
     /// The one before.
     PreviousHook(ProjectId),
-    /// How the repository of a project is asked.
-    Login(ProjectId),
-    /// How somebody is told how builds go.
-    Target(TargetId),
+    /// How the repository of a project is asked, on this host.
+    Login(ProjectId, String),
+    /// How somebody is told how builds go, at this address.
+    Target(TargetId, String),
 }
 
 impl fmt::Display for SealedPlace {
@@ -26,8 +27,8 @@ impl fmt::Display for SealedPlace {
             Self::Secret(project, name) => write!(f, "secret/{project}/{name}"),
             Self::Hook(project) => write!(f, "hook/{project}"),
             Self::PreviousHook(project) => write!(f, "previous-hook/{project}"),
-            Self::Login(project) => write!(f, "login/{project}"),
-            Self::Target(target) => write!(f, "target/{target}"),
+            Self::Login(project, host) => write!(f, "login/{project}/{host}"),
+            Self::Target(target, url) => write!(f, "target/{target}/{url}"),
         }
     }
 }
@@ -52,13 +53,13 @@ impl Store {
             found.push((SealedPlace::Hook(project), sealed));
             found.extend(previous.map(|sealed| (SealedPlace::PreviousHook(project), sealed)));
         }
-        let logins = sql("SELECT project_id, sealed FROM logins ORDER BY project_id");
-        for (id, sealed) in logins.fetch_all::<(String, Vec<u8>)>(&mut *tx).await? {
-            found.push((SealedPlace::Login(column("logins", &id, &id)?), sealed));
+        let logins = sql("SELECT project_id, host, sealed FROM logins ORDER BY project_id");
+        for (id, host, sealed) in logins.fetch_all::<(String, String, Vec<u8>)>(&mut *tx).await? {
+            found.push((SealedPlace::Login(column("logins", &id, &id)?, host), sealed));
         }
-        let targets = sql("SELECT id, sealed FROM targets ORDER BY id");
-        for (id, sealed) in targets.fetch_all::<(String, Vec<u8>)>(tx).await? {
-            found.push((SealedPlace::Target(column("targets", &id, &id)?), sealed));
+        let targets = sql("SELECT id, url, sealed FROM targets ORDER BY id");
+        for (id, url, sealed) in targets.fetch_all::<(String, String, Vec<u8>)>(tx).await? {
+            found.push((SealedPlace::Target(column("targets", &id, &id)?, url), sealed));
         }
         Ok(found)
     }
@@ -85,12 +86,12 @@ impl Store {
                     .bind(sealed)
                     .bind(project.to_string())
             }
-            SealedPlace::Login(project) => {
+            SealedPlace::Login(project, _) => {
                 sql("UPDATE logins SET sealed = $1 WHERE project_id = $2")
                     .bind(sealed)
                     .bind(project.to_string())
             }
-            SealedPlace::Target(target) => sql("UPDATE targets SET sealed = $1 WHERE id = $2")
+            SealedPlace::Target(target, _) => sql("UPDATE targets SET sealed = $1 WHERE id = $2")
                 .bind(sealed)
                 .bind(target.to_string()),
         };

@@ -75,11 +75,11 @@ impl TryFrom<FlatTarget> for TargetRow {
     type Error = StoreError;
 
     fn try_from(flat: FlatTarget) -> Result<Self, StoreError> {
-        let kind = TargetKind::ALL.into_iter().find(|kind| kind.as_str() == flat.kind);
+        let unknown = || StoreError::inconsistent(TABLE, &flat.id, "unknown kind");
         Ok(Self {
             id: column(TABLE, &flat.id, &flat.id)?,
             project: column(TABLE, &flat.id, &flat.project_id)?,
-            kind: kind.ok_or_else(|| StoreError::inconsistent(TABLE, &flat.id, "unknown kind"))?,
+            kind: TargetKind::from_name(&flat.kind).ok_or_else(unknown)?,
             url: flat.url,
             sealed: flat.sealed,
             created_by: flat.created_by,
@@ -191,19 +191,17 @@ impl Store {
         Ok(query.fetch_value::<String>(self).await?.is_some())
     }
 
-    /// Has something told once more, from the beginning.
+    /// Has something told once more, from the beginning; whether a project has it to tell.
     pub async fn resend_notice(
         &self,
         tx: &mut Tx,
-        id: NoticeId,
+        (project, id): (ProjectId, NoticeId),
         now: Timestamp,
-    ) -> Result<(), StoreError> {
-        sql("UPDATE outbox SET due_at = $2, attempts = 0 WHERE id = $1")
-            .bind(id.to_string())
-            .bind(now.as_millis())
-            .execute(tx)
-            .await?;
-        Ok(())
+    ) -> Result<bool, StoreError> {
+        let query = sql("UPDATE outbox SET due_at = $3, attempts = 0 \
+             WHERE project_id = $1 AND id = $2 RETURNING id");
+        let query = query.bind(project.to_string()).bind(id.to_string()).bind(now.as_millis());
+        Ok(query.fetch_value::<String>(tx).await?.is_some())
     }
 
     /// Up to which event notices were made; whoever asks is alone with it until the transaction ends.
@@ -250,46 +248,38 @@ impl Store {
         Ok(())
     }
 
-    /// Takes what is due, and keeps others from it until `until`.
+    /// Takes what is due, and keeps others from it until `until`, which is when it is due then.
     pub async fn take_notices(
         &self,
         tx: &mut Tx,
         (now, until): (Timestamp, Timestamp),
         limit: u32,
     ) -> Result<Vec<NoticeRow>, StoreError> {
-        let rows =
-            sql("SELECT * FROM outbox WHERE due_at <= $1 ORDER BY due_at LIMIT $2 FOR UPDATE")
-                .bind(now.as_millis())
-                .bind(limit)
-                .fetch_all::<FlatNotice>(&mut *tx)
-                .await?;
-        for row in &rows {
-            sql("UPDATE outbox SET due_at = $2 WHERE id = $1")
-                .bind(row.id.clone())
-                .bind(until.as_millis())
-                .execute(&mut *tx)
-                .await?;
-        }
+        // Who waited for another server's transaction looks at the time once more.
+        let query = sql("UPDATE outbox SET due_at = $2 WHERE due_at <= $1 AND id IN \
+             (SELECT id FROM outbox WHERE due_at <= $1 ORDER BY due_at LIMIT $3) RETURNING *");
+        let query = query.bind(now.as_millis()).bind(until.as_millis()).bind(limit);
+        let rows = query.fetch_all::<FlatNotice>(tx).await?;
         rows.into_iter().map(NoticeRow::try_from).collect()
     }
 
     /// Writes how sending went: what was said or why not, and when it is tried again. What became due
-    /// anew while it was sent stays due.
+    /// anew since it was taken stays due.
     pub async fn end_notice(
         &self,
         tx: &mut Tx,
-        row: &NoticeRow,
-        taken_until: Timestamp,
+        taken: &NoticeRow,
+        ended: &NoticeRow,
     ) -> Result<(), StoreError> {
         sql("UPDATE outbox SET said = $2, problem = $3, sent_at = $4, attempts = $5, \
              due_at = CASE WHEN due_at = $6 THEN $7 ELSE due_at END WHERE id = $1")
-        .bind(row.id.to_string())
-        .bind(row.said.as_deref())
-        .bind(row.problem.as_deref())
-        .bind(row.sent_at.map(Timestamp::as_millis))
-        .bind(i64::from(row.attempts))
-        .bind(taken_until.as_millis())
-        .bind(row.due_at.map(Timestamp::as_millis))
+        .bind(taken.id.to_string())
+        .bind(ended.said.as_deref())
+        .bind(ended.problem.as_deref())
+        .bind(ended.sent_at.map(Timestamp::as_millis))
+        .bind(i64::from(ended.attempts))
+        .bind(taken.due_at.map(Timestamp::as_millis))
+        .bind(ended.due_at.map(Timestamp::as_millis))
         .execute(tx)
         .await?;
         Ok(())

@@ -180,46 +180,47 @@ impl Store {
         Ok(query.fetch_value::<String>(tx).await?.is_some())
     }
 
-    /// Takes projects whose time has come, and keeps others from them until `until`.
+    /// Whether a project is to be looked at by now, or a delivery to be worked on.
+    pub async fn has_rebuilds_due(&self, now: Timestamp) -> Result<bool, StoreError> {
+        let query = sql("SELECT project_id FROM watches WHERE next_at <= $1 UNION ALL \
+             SELECT project_id FROM deliveries WHERE due_at <= $1 LIMIT 1");
+        Ok(query.bind(now.as_millis()).fetch_value::<String>(self).await?.is_some())
+    }
+
+    /// Takes projects whose time has come, and keeps others from them until `until`, which is when they are
+    /// looked at next then.
     pub async fn take_watches(
         &self,
         tx: &mut Tx,
         (now, until): (Timestamp, Timestamp),
         limit: u32,
     ) -> Result<Vec<WatchRow>, StoreError> {
-        let rows = sql("SELECT * FROM watches WHERE next_at <= $1 ORDER BY next_at LIMIT $2 \
-             FOR UPDATE")
-        .bind(now.as_millis())
-        .bind(limit)
-        .fetch_all::<FlatWatch>(&mut *tx)
-        .await?;
-        for row in &rows {
-            sql("UPDATE watches SET next_at = $2 WHERE project_id = $1")
-                .bind(row.project_id.clone())
-                .bind(until.as_millis())
-                .execute(&mut *tx)
-                .await?;
-        }
+        // Who waited for another server's transaction looks at the time once more.
+        let query = sql("UPDATE watches SET next_at = $2 WHERE next_at <= $1 AND project_id IN \
+             (SELECT project_id FROM watches WHERE next_at <= $1 ORDER BY next_at LIMIT $3) \
+             RETURNING *");
+        let query = query.bind(now.as_millis()).bind(until.as_millis()).bind(limit);
+        let rows = query.fetch_all::<FlatWatch>(tx).await?;
         rows.into_iter().map(WatchRow::try_from).collect()
     }
 
-    /// Writes how looking at a project went, and when it is looked at next: what was hurried while it
-    /// was looked at stays due.
+    /// Writes how looking at a project that was taken went, and when it is looked at next: what was
+    /// hurried since then stays due.
     pub async fn end_watch(
         &self,
         tx: &mut Tx,
-        project: ProjectId,
-        (taken_until, next_at, seen_at): (Timestamp, Timestamp, Option<Timestamp>),
+        taken: &WatchRow,
+        (next_at, seen_at): (Timestamp, Option<Timestamp>),
         (problem, failures): (Option<&str>, u32),
     ) -> Result<(), StoreError> {
-        sql("UPDATE watches SET next_at = CASE WHEN next_at = $6 THEN $2 ELSE next_at END, seen_at = COALESCE($3, seen_at), problem = $4, \
-             failures = $5 WHERE project_id = $1")
-        .bind(project.to_string())
+        sql("UPDATE watches SET next_at = CASE WHEN next_at = $6 THEN $2 ELSE next_at END, \
+             seen_at = COALESCE($3, seen_at), problem = $4, failures = $5 WHERE project_id = $1")
+        .bind(taken.project.to_string())
         .bind(next_at.as_millis())
         .bind(seen_at.map(Timestamp::as_millis))
         .bind(problem)
         .bind(i64::from(failures))
-        .bind(taken_until.as_millis())
+        .bind(taken.next_at.as_millis())
         .execute(tx)
         .await?;
         Ok(())

@@ -138,7 +138,10 @@ async fn two() -> Two {
     let (mut builds, mut jobs) = (Vec::new(), Vec::new());
     for name in ["mine", "other"] {
         let url = Some(format!("https://example.org/{name}"));
-        farm.rest.add_project(&NewProject { name: name.parse().unwrap(), url }).await.unwrap();
+        farm.rest
+            .add_project(&NewProject { name: Some(name.parse().unwrap()), url })
+            .await
+            .unwrap();
         let build = submit(&farm.rest, &format!("https://example.org/{name}"), json!({})).await;
         let build = build.unwrap();
         assert_eq!(build.project, Some(name.parse().unwrap()));
@@ -235,7 +238,7 @@ async fn events_of_other_projects_are_not_heard() {
 #[tokio::test]
 async fn an_administrator_of_a_project_administers_that_and_nothing_else() {
     let (farm, _, routes) = Box::pin(routes()).await;
-    let other = NewProject { name: "theirs".parse().unwrap(), url: None };
+    let other = NewProject { name: Some("theirs".parse().unwrap()), url: None };
     farm.rest.add_project(&other).await.unwrap();
     let token = make(&farm, "m", Role::Admin, Some(&["known"])).await.token;
     for route in routes.iter().filter(|route| !route.is_open() && need(route) == "admin") {

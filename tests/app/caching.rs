@@ -32,7 +32,7 @@ fn compiles(file: &str) -> Scenario {
 }
 
 async fn add(farm: &Farm, name: &str, repo: &Repo) {
-    let new = NewProject { name: name.parse().unwrap(), url: Some(repo.url()) };
+    let new = NewProject { name: Some(name.parse().unwrap()), url: Some(repo.url()) };
     farm.rest.add_project(&new).await.unwrap();
 }
 

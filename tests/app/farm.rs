@@ -17,6 +17,7 @@ use kiln::{
     sandbox::{Scenario, ScriptedSandbox, SessionSpec},
     server::{self, ServeError, Server},
     source::Sources,
+    store::Store,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -263,6 +264,13 @@ impl Farm {
         let running = server.run(listener, None, stop.clone());
         let task = tokio::spawn(async move { running.await.unwrap() });
         Another { rest, address, stop, task }
+    }
+
+    /// The database itself, while no server has it: for what only a crash at the worst moment leaves.
+    pub(crate) async fn store(&self) -> Store {
+        assert!(self.serving.is_none(), "the server runs");
+        let database = self.settings.database.resolve(&self.server_data()).unwrap();
+        Store::open(&database).await.unwrap()
     }
 
     /// Has agents that start from now on reach the server at this address, a proxy's.

@@ -37,7 +37,7 @@ fn sealed(text: &str) -> SecretValue {
 
 /// A watched project with a webhook.
 async fn hooked(farm: &Farm, url: &str, rules: &WatchRules) {
-    let new = NewProject { name: name(), url: Some(url.to_owned()) };
+    let new = NewProject { name: Some(name()), url: Some(url.to_owned()) };
     farm.rest.add_project(&new).await.unwrap();
     farm.rest.watch_project(&name(), rules).await.unwrap();
     let put = PutHook { secret: Some(sealed(SECRET)) };
@@ -130,7 +130,9 @@ async fn a_push_is_built_at_once_whichever_forge_tells_of_it() {
         let head = seen(&farm, "refs/heads/main", &commit).await;
         let build = farm.finished(head.build.expect("it is built")).await;
         assert_eq!((build.outcome, build.commit.as_str()), (Some(Outcome::Success), &*commit));
-        // The same again is not done again.
+        // The same again, twice at one time, is not done again.
+        let (again, also) = tokio::join!(ask.send(farm.address()), ask.send(farm.address()));
+        assert_eq!((again.status, also.status), (202, 202));
         let again = ask.send(farm.address()).await;
         assert_eq!((again.status, &again.json()["repeated"]), (202, &json!(true)));
         assert_eq!(again.json()["delivery"], answer.json()["delivery"]);
@@ -172,7 +174,7 @@ async fn what_is_not_signed_or_makes_no_sense_is_refused_in_a_sentence() {
     let farm = Farm::alone().await;
     let rules = WatchRules { branches: vec!["main".to_owned()], ..rare() };
     hooked(&farm, "https://example.org/mine", &rules).await;
-    let new = NewProject { name: "bare".parse().unwrap(), url: None };
+    let new = NewProject { name: Some("bare".parse().unwrap()), url: None };
     farm.rest.add_project(&new).await.unwrap();
     let commit = "0123456789abcdef0123456789abcdef01234567";
     let good = push("github", "refs/heads/main", commit);
@@ -255,6 +257,22 @@ async fn what_is_not_signed_or_makes_no_sense_is_refused_in_a_sentence() {
     let kept = farm.rest.deliveries(&name()).await.unwrap().items;
     assert_eq!(kept.len(), 8 + 1, "{kept:?}");
     assert!(kept.iter().all(|one| one.outcome.is_some()));
+    farm.end().await;
+}
+
+#[tokio::test]
+async fn one_delivery_that_comes_to_two_places_at_one_time_is_one() {
+    let farm = Farm::with(Setup { agents: 0, ..Setup::default() }, crate::farm::nothing).await;
+    hooked(&farm, "https://example.org/mine", &rare()).await;
+    for round in 0..20 {
+        let ask = delivery("gitea", "ping", &format!("{round}"), &json!({}));
+        let sent = [(); 4].map(|()| ask.send(farm.address()));
+        let answers = futures_util::future::join_all(sent).await;
+        assert!(answers.iter().all(|answer| answer.status == 202), "{answers:?}");
+        let new = answers.iter().filter(|answer| answer.json()["repeated"] == json!(false));
+        assert_eq!(new.count(), 1, "{answers:?}");
+    }
+    assert_eq!(farm.rest.deliveries(&name()).await.unwrap().items.len(), 20);
     farm.end().await;
 }
 
@@ -543,7 +561,7 @@ async fn telling() -> (Farm, Raw) {
     let farm = Farm::with(setup, crate::farm::nothing).await;
     // What raw agents say they fetch.
     let url = Some("https://example.org/x".to_owned());
-    farm.rest.add_project(&NewProject { name: name(), url }).await.unwrap();
+    farm.rest.add_project(&NewProject { name: Some(name()), url }).await.unwrap();
     let agent = Raw::new(&farm, "a").await;
     (farm, agent)
 }
@@ -639,8 +657,9 @@ async fn what_cannot_be_told_is_told_later_and_what_is_refused_is_said() {
     .await;
     farm.restart_server().await;
     agent.end(&leg, Verdict::Success).await;
-    for one in &mut notices(&farm).await {
-        farm.rest.resend_notice(&name(), one.id).await.unwrap();
+    for one in notices(&farm).await {
+        let ran = run(kiln(&farm.url(), &["notify", "resend", "mine", &one.id.to_string()])).await;
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
     }
     for forge in [&forge, &stubborn, &away] {
         eventually("it is told in the end", async || {
@@ -669,7 +688,8 @@ async fn what_was_built_by_branch_is_watched_with_one_command_or_by_itself() {
     let url = repo.url();
     let ran = run(kiln(&farm.url(), &["watch", &url])).await;
     assert_eq!(ran.code, Some(0), "{}", ran.err);
-    let known = farm.rest.project_of(&url).await.unwrap().unwrap();
+    let known = farm.rest.projects().await.unwrap().items.remove(0);
+    assert_eq!(known.url, Some(url.clone()));
     let made = known.name.clone();
     let watched = async |farm: &Farm, name: &ProjectName, commit: &str| {
         let find = async || {
@@ -695,7 +715,9 @@ async fn what_was_built_by_branch_is_watched_with_one_command_or_by_itself() {
     other.commit_on("next", "next", source("int next;\n"));
     let build = farm.submit_with(&other, json!({})).await;
     farm.finished(build.id).await;
-    let mine = farm.rest.project_of(&other.url()).await.unwrap().expect("it became a project");
+    let projects = farm.rest.projects().await.unwrap().items;
+    let mine = projects.into_iter().find(|one| one.url == Some(other.url()));
+    let mine = mine.expect("it became a project");
     let rules = farm.rest.project_watch(&mine.name).await.unwrap().rules;
     assert_eq!(rules.branches, ["main"]);
     // The build that had it watched is its own, and its commit is not built once more.
@@ -719,6 +741,31 @@ async fn what_was_built_by_branch_is_watched_with_one_command_or_by_itself() {
             .iter()
             .all(|head| head.name == "refs/heads/main")
     );
+    farm.end().await;
+}
+
+#[tokio::test]
+async fn repositories_of_one_name_become_projects_of_two() {
+    let farm = Farm::alone().await;
+    for (url, name) in [
+        ("https://example.org/a/Zlib.git", "zlib"),
+        ("https://example.org/b/zlib.git", "zlib-2"),
+        ("https://EXAMPLE.org/a/Zlib.git", "zlib"),
+        ("https://example.org/a/-.git", "project"),
+    ] {
+        let ran = run(kiln(&farm.url(), &["watch", url])).await;
+        assert!(
+            ran.text().contains(&format!(" of {name} are built")),
+            "{url}: {} {}",
+            ran.text(),
+            ran.err
+        );
+    }
+    assert_eq!(farm.rest.projects().await.unwrap().items.len(), 3);
+    let neither = Ask::new("POST", "/api/v1/projects").json("{}").send(farm.address()).await;
+    assert!(neither.status == 422 && neither.text().contains("needs one"), "{}", neither.text());
+    let ran = run(kiln(&farm.url(), &["watch", "ftp://example.org/a"])).await;
+    assert!(ran.code == Some(2) && ran.err.contains("ftp"), "{:?} {}", ran.code, ran.err);
     farm.end().await;
 }
 
@@ -775,11 +822,13 @@ async fn badges_and_the_newest_artifacts_are_found_by_branch_and_toolchain() {
     assert_eq!((again.jobs.len(), again.commit), (1, build.commit.clone()));
     for (words, code, text) in [
         (&["rebuild", "nobody"][..], 2, "there is no project nobody"),
+        (&["rebuild", "mine", "nobody"], 2, "there is no project nobody"),
         (&["rebuild", "-t", "gcc:99"], 2, "there is no toolchain gcc:99"),
     ] {
         let ran = run(kiln(&farm.url(), words)).await;
         assert!(ran.code == Some(code) && ran.err.contains(text), "{:?} {}", ran.code, ran.err);
     }
+    assert_eq!(builds(&farm).await, 3, "what is refused builds nothing");
     // Everything of one build once more, also what succeeded.
     let before = farm.build(build.id).await.jobs.len();
     let ran = run(kiln(&farm.url(), &["retry", &build.id.to_string(), "--all"])).await;
@@ -812,7 +861,7 @@ async fn whom_a_project_tells_is_checked() {
         ask.header("content-type", "application/json").send(farm.address()).await
     };
     let url = Some("https://git.example.org/a/mine.git".to_owned());
-    farm.rest.add_project(&NewProject { name: name(), url }).await.unwrap();
+    farm.rest.add_project(&NewProject { name: Some(name()), url }).await.unwrap();
     let key = serde_json::to_value(sealed(SECRET)).unwrap();
     let short = serde_json::to_value(sealed("short")).unwrap();
     for (body, status, sentence) in [

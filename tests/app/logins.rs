@@ -4,6 +4,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use kiln::{
     model::{Cause, Login, Outcome, ProjectName, SecretValue, TokenLogin, Verdict, WatchRules},
     protocol::{ClaimedSource, HeadView, NewProject, PutLogin},
+    store::{LoginRow, ProjectRow},
 };
 use serde_json::{Value, json};
 
@@ -46,7 +47,7 @@ fn sample(repos: &Repos, repository: &str, text: &str) -> String {
 
 async fn add(farm: &Farm, name: &str, url: &str) -> ProjectName {
     let name: ProjectName = name.parse().unwrap();
-    let new = NewProject { name: name.clone(), url: Some(url.to_owned()) };
+    let new = NewProject { name: Some(name.clone()), url: Some(url.to_owned()) };
     farm.rest.add_project(&new).await.unwrap();
     name
 }
@@ -151,7 +152,10 @@ async fn logins_that_could_go_elsewhere_or_nowhere_are_refused() {
     add(&farm, "mine", "https://git.example.org/a/mine.git").await;
     add(&farm, "ssh", "ssh://git@git.example.org/a/mine.git").await;
     add(&farm, "folder", "file:///srv/git/mine").await;
-    farm.rest.add_project(&NewProject { name: "bare".parse().unwrap(), url: None }).await.unwrap();
+    farm.rest
+        .add_project(&NewProject { name: Some("bare".parse().unwrap()), url: None })
+        .await
+        .unwrap();
     let sealed = |text: &str| BASE64_STANDARD.encode(text);
     let key = "-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2\n-----END OPENSSH PRIVATE KEY-----\n";
     let good_token = json!({"token": {"token": sealed(TOKEN)}});
@@ -233,5 +237,36 @@ async fn agents_get_the_login_for_the_repository_itself_and_submodules_where_the
         assert_eq!(given, expected, "{git}");
         assert!(!format!("{claimed:?}").contains("hunter2"));
     }
+    farm.end().await;
+}
+
+/// Who can write the database, and has no key, cannot have a login sent to themselves.
+#[tokio::test]
+async fn a_login_is_sealed_for_its_host() {
+    let mut farm = Farm::with(open(), |_| hello()).await;
+    let repos = Repos::new();
+    let commit = sample(&repos, "mine", "int a;\n");
+    let mine = HttpGit::start(repos.root(), Some(WANTED));
+    let elsewhere = HttpGit::start(repos.root(), None);
+    let [host, other] = [&mine, &elsewhere].map(|git| format!("127.0.0.1:{}", git.server.port));
+    let project = add(&farm, "mine", &mine.url("mine")).await;
+    farm.rest.watch_project(&project, &WatchRules::default()).await.unwrap();
+    let put = PutLogin { host, login: token(TOKEN, true) };
+    farm.rest.put_login(&project, &put).await.unwrap();
+    farm.finished(seen(&farm, &commit).await.build.unwrap()).await;
+    farm.stop_server().await;
+    let store = farm.store().await;
+    let row = store.project_named(&project).await.unwrap().unwrap();
+    let mut tx = store.begin().await.unwrap();
+    let login = store.login(&mut tx, row.id).await.unwrap().unwrap();
+    let moved = LoginRow { host: other, ..login };
+    store.put_login(&mut tx, row.id, &moved).await.unwrap();
+    let row = ProjectRow { url: Some(elsewhere.url("mine")), ..row };
+    store.set_project(&mut tx, &row).await.unwrap();
+    tx.commit().await.unwrap();
+    store.close().await;
+    farm.restart_stopped().await;
+    assert!(problem(&farm).await.contains("cannot be opened"));
+    assert!(elsewhere.seen.lock().unwrap().is_empty(), "nobody asked there");
     farm.end().await;
 }

@@ -119,7 +119,7 @@ async fn figures_are_for_who_may_see_all_or_on_an_address_of_their_own() {
     let mut setup = Setup { agents: 0, ..Setup::default() };
     setup.settings.server.metrics_listen = Some(free);
     let mut farm = Farm::with(setup, crate::farm::nothing).await;
-    let known = NewProject { name: "known".parse().unwrap(), url: None };
+    let known = NewProject { name: Some("known".parse().unwrap()), url: None };
     farm.rest.add_project(&known).await.unwrap();
     let mut new: NewToken =
         serde_json::from_value(serde_json::json!({"name": "all", "role": "read"})).unwrap();

@@ -144,7 +144,7 @@ async fn a_job_says_which_limit_it_waits_for_and_how_many_are_before_it() {
     let farm = Farm::alone().await;
     let agent = Raw::new(&farm, "a").await;
     let url = Some("https://example.org/x".to_owned());
-    farm.rest.add_project(&NewProject { name: "zlib".parse().unwrap(), url }).await.unwrap();
+    farm.rest.add_project(&NewProject { name: Some("zlib".parse().unwrap()), url }).await.unwrap();
     put(&farm, "q", json!({})).await;
     let two = json!({"queue": "q", "toolchains": ["gcc:14", "clang:19"]});
     let (build, leg) = agent.leg(&farm, two.clone()).await;

@@ -155,7 +155,7 @@ async fn the_newest_success_tags_and_pins_stay_and_projects_have_their_own_rules
 
     // A project keeps two of a branch, whatever their age.
     let name: kiln::model::ProjectName = "mine".parse().unwrap();
-    let new = NewProject { name: name.clone(), url: Some(repo.url()) };
+    let new = NewProject { name: Some(name.clone()), url: Some(repo.url()) };
     farm.rest.add_project(&new).await.unwrap();
     let rules = RetentionRules {
         builds_per_branch: Some(2),

@@ -36,7 +36,7 @@ async fn put(farm: &Farm, secret_name: &str, value: &str) {
 
 async fn add_project(farm: &Farm, url: &str) {
     let url = Some(url.to_owned());
-    farm.rest.add_project(&NewProject { name: name(), url }).await.unwrap();
+    farm.rest.add_project(&NewProject { name: Some(name()), url }).await.unwrap();
 }
 
 fn base64(text: &str) -> String {

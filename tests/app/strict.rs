@@ -52,7 +52,7 @@ pub(crate) async fn things() -> (Farm, Raw, Vec<(&'static str, String)>) {
     let other = Raw::new(&farm, "b").await.id.to_string();
     let enrollment = farm.rest.enroll(&NewEnrollment::default()).await.unwrap();
     let enrollment = enrollment.enrollment.id.to_string();
-    let project = NewProject { name: "known".parse().unwrap(), url: None };
+    let project = NewProject { name: Some("known".parse().unwrap()), url: None };
     farm.rest.add_project(&project).await.unwrap();
     let secret = PutSecret {
         value: SecretValue::new(b"known to nobody".to_vec()),

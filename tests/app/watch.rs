@@ -6,6 +6,7 @@ use kiln::{
     client::ClientError,
     model::{CancelReason, Cause, Outcome, ProjectName, WatchRules},
     protocol::{Build, BuildFilter, HeadView, NewProject},
+    store::HeadRow,
 };
 use serde_json::{Value, json};
 
@@ -22,7 +23,7 @@ fn name() -> ProjectName {
 }
 
 async fn watch(farm: &Farm, url: &str, rules: &WatchRules) {
-    let new = NewProject { name: name(), url: Some(url.to_owned()) };
+    let new = NewProject { name: Some(name()), url: Some(url.to_owned()) };
     farm.rest.add_project(&new).await.unwrap();
     farm.rest.watch_project(&name(), rules).await.unwrap();
 }
@@ -182,8 +183,8 @@ async fn a_repository_that_is_none_is_said_and_asked_less_often() {
 async fn rules_that_cannot_be_followed_are_refused_and_change_nothing() {
     let farm = Farm::alone().await;
     let url = Some("https://example.org/mine".to_owned());
-    farm.rest.add_project(&NewProject { name: name(), url }).await.unwrap();
-    let uploads = NewProject { name: "uploads".parse().unwrap(), url: None };
+    farm.rest.add_project(&NewProject { name: Some(name()), url }).await.unwrap();
+    let uploads = NewProject { name: Some("uploads".parse().unwrap()), url: None };
     farm.rest.add_project(&uploads).await.unwrap();
     for (project, rules, status, sentence) in [
         ("mine", json!({"branches": ["["]}), 422, "is not a pattern"),
@@ -206,13 +207,15 @@ async fn rules_that_cannot_be_followed_are_refused_and_change_nothing() {
     farm.end().await;
 }
 
+/// A ref as the database has it.
+fn row(head: &HeadView) -> HeadRow {
+    let HeadView { name, commit, seen_at, build, skipped } = head.clone();
+    HeadRow { name, commit, seen_at, build, skipped }
+}
+
 /// Between the submission and the note of it lies a moment in which a server can die.
 #[tokio::test]
 async fn what_was_submitted_and_not_noted_is_found_again() {
-    if crate::POSTGRES {
-        // The note is taken back in the file, which only a server that has one has.
-        return;
-    }
     let mut farm = Farm::new(|_| hello()).await;
     let (repo, main) = with_branches();
     watch(&farm, &repo.url(), &WatchRules::default()).await;
@@ -221,18 +224,10 @@ async fn what_was_submitted_and_not_noted_is_found_again() {
     let head = seen(&farm, "refs/heads/main", Some(&next)).await;
     farm.finished(head.build.unwrap()).await;
     farm.stop_server().await;
-    let database = kiln::config::Database::Sqlite(farm.server_data().join("kiln.db"));
-    let store = kiln::store::Store::open(&database).await.unwrap();
+    let store = farm.store().await;
     let project = store.project_named(&name()).await.unwrap().unwrap().id;
-    let before = kiln::store::HeadRow {
-        name: "refs/heads/main".to_owned(),
-        commit: Some(main.parse().unwrap()),
-        seen_at: first.seen_at,
-        build: first.build,
-        skipped: None,
-    };
     let mut tx = store.begin().await.unwrap();
-    store.put_head(&mut tx, project, &before).await.unwrap();
+    store.put_head(&mut tx, project, &row(&first)).await.unwrap();
     tx.commit().await.unwrap();
     store.close().await;
     farm.restart_stopped().await;
@@ -245,30 +240,18 @@ async fn what_was_submitted_and_not_noted_is_found_again() {
 /// A first look that ends in the middle is taken again, and is still the first.
 #[tokio::test]
 async fn a_first_look_that_was_cut_off_builds_no_old_branches() {
-    if crate::POSTGRES {
-        // What it left is written into the file, which only a server that has one has.
-        return;
-    }
     let mut farm = Farm::new(|_| hello()).await;
     let (repo, main) = with_branches();
     watch(&farm, &repo.url(), &WatchRules::default()).await;
     let first = seen(&farm, "refs/heads/main", Some(&main)).await;
     farm.finished(first.build.unwrap()).await;
     farm.stop_server().await;
-    let database = kiln::config::Database::Sqlite(farm.server_data().join("kiln.db"));
-    let store = kiln::store::Store::open(&database).await.unwrap();
+    let store = farm.store().await;
     let project = store.project_named(&name()).await.unwrap().unwrap().id;
-    let main_only = kiln::store::HeadRow {
-        name: "refs/heads/main".to_owned(),
-        commit: Some(main.parse().unwrap()),
-        seen_at: first.seen_at,
-        build: first.build,
-        skipped: None,
-    };
     let mut tx = store.begin().await.unwrap();
     store.remove_watch(&mut tx, project).await.unwrap();
     store.put_watch(&mut tx, project, &WatchRules::default(), first.seen_at).await.unwrap();
-    store.put_head(&mut tx, project, &main_only).await.unwrap();
+    store.put_head(&mut tx, project, &row(&first)).await.unwrap();
     tx.commit().await.unwrap();
     store.close().await;
     farm.restart_stopped().await;
@@ -293,7 +276,7 @@ async fn a_host_that_hangs_or_is_gone_holds_up_no_other() {
         for (host, port) in ["silent", "gone"].into_iter().zip(ports) {
             let other: ProjectName = format!("{host}-{number}").parse().unwrap();
             let url = Some(format!("git://127.0.0.1:{port}/{number}.git"));
-            farm.rest.add_project(&NewProject { name: other.clone(), url }).await.unwrap();
+            farm.rest.add_project(&NewProject { name: Some(other.clone()), url }).await.unwrap();
             farm.rest.watch_project(&other, &rules).await.unwrap();
         }
     }
@@ -378,7 +361,7 @@ async fn rules_are_shown_and_taken_from_a_file_and_a_project_may_move() {
     eventually("all of it was seen", async || head_count(&farm).await == 2).await;
     let old = self::head(&farm, "refs/heads/old").await.unwrap();
     assert!(old.skipped.unwrap().contains("before the project was watched"));
-    let uploads = NewProject { name: "uploads".parse().unwrap(), url: Some(repo.url()) };
+    let uploads = NewProject { name: Some("uploads".parse().unwrap()), url: Some(repo.url()) };
     farm.rest.add_project(&uploads).await.unwrap();
     for (words, sentence) in [
         (&["--rename", "uploads"][..], "there is a project uploads already"),

@@ -177,6 +177,7 @@ Examples:
   kiln notify add zlib gitea --url https://git.example.org/api/v1/repos/madler/zlib < token
   kiln notify add zlib webhook --url https://chat.example.org/kiln < key
   kiln notify log zlib
+  kiln notify resend zlib 01KB0Q6M3V8W2T5XJ4C9ZR7HNP
   kiln notify remove zlib 01KB0Q6M3V8W2T5XJ4C9ZR7HNN";
 
 pub(super) const SECRET: &str = "\

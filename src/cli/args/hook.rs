@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 
-use super::examples;
-use crate::model::{DeliveryId, ProjectName, TargetId, TargetKind};
+use super::{examples, parse};
+use crate::model::{DeliveryId, NoticeId, ProjectName, TargetId, TargetKind};
 
 /// Let a forge tell of pushes and pull requests of a project.
 #[derive(Debug, Args)]
@@ -137,6 +137,14 @@ pub enum NotifyCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Tell something once more, as things are now
+    #[command(after_help = examples::NOTIFY)]
+    Resend {
+        /// The project
+        project: ProjectName,
+        /// What, as kiln notify log names it
+        notice: NoticeId,
+    },
     /// Tell somebody no longer
     #[command(after_help = examples::NOTIFY)]
     Remove {
@@ -153,40 +161,12 @@ pub struct NotifyAddArgs {
     /// The project
     pub project: ProjectName,
     /// Commit statuses at github, gitlab or gitea (also Forgejo), or a webhook to any address
-    #[arg(value_enum, hide_possible_values = true)]
-    pub whom: Whom,
+    #[arg(value_parser = parse::target_kind)]
+    pub whom: TargetKind,
     /// The repository at the forge's API (default: from the project's URL), or where the webhook goes
     #[arg(long, value_name = "URL", required_if_eq("whom", "webhook"))]
     pub url: Option<String>,
     /// Read the token or key from this file instead of standard input
     #[arg(long, value_name = "FILE")]
     pub from: Option<PathBuf>,
-}
-
-/// Whom to tell.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub enum Whom {
-    /// GitHub.
-    #[value(help = None::<&str>)]
-    Github,
-    /// GitLab.
-    #[value(help = None::<&str>)]
-    Gitlab,
-    /// Gitea or Forgejo.
-    #[value(help = None::<&str>)]
-    Gitea,
-    /// Any address.
-    #[value(help = None::<&str>)]
-    Webhook,
-}
-
-impl From<Whom> for TargetKind {
-    fn from(whom: Whom) -> Self {
-        match whom {
-            Whom::Github => Self::Github,
-            Whom::Gitlab => Self::Gitlab,
-            Whom::Gitea => Self::Gitea,
-            Whom::Webhook => Self::Webhook,
-        }
-    }
 }

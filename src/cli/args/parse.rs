@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     cli::CliError,
-    model::{Outcome, Role, Stream},
+    model::{Outcome, PullRequests, Role, Stream, TargetKind},
     protocol::{BuildState, SeverityFilter},
 };
 
@@ -60,6 +60,18 @@ pub(super) fn role(text: &str) -> Result<Role, String> {
             _ => format!("roles are {all}"),
         }
     })
+}
+
+/// Which pull requests are built.
+pub(super) fn pull_requests(text: &str) -> Result<PullRequests, String> {
+    let all = PullRequests::ALL.map(PullRequests::as_str).join(", ");
+    PullRequests::from_name(text).ok_or_else(|| format!("there are {all}"))
+}
+
+/// Whom a project tells.
+pub(super) fn target_kind(text: &str) -> Result<TargetKind, String> {
+    let all = TargetKind::ALL.map(TargetKind::as_str).join(", ");
+    TargetKind::from_name(text).ok_or_else(|| format!("there are {all}"))
 }
 
 /// Which diagnostics.

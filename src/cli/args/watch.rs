@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::{examples, parse};
 use crate::{
@@ -43,9 +43,9 @@ pub struct WatchArgs {
     /// Do not build commits that change nothing but these paths, such as 'doc/**'
     #[arg(long = "ignore", value_name = "PATTERN")]
     pub ignore_paths: Vec<String>,
-    /// Which pull requests are built, once there is a webhook (kiln hook); default: own
-    #[arg(long, value_name = "WHICH", value_enum, hide_possible_values = true)]
-    pub pull_requests: Option<WhichRequests>,
+    /// Which pull requests are built, once there is a webhook (kiln hook): none, own or forks
+    #[arg(long, value_name = "WHICH", value_parser = parse::pull_requests, default_value = "own")]
+    pub pull_requests: PullRequests,
     /// The toolchains where the commit's .kiln.toml names none; default: the server's
     #[arg(short = 't', long = "toolchain", value_name = "NAME", value_delimiter = ',', add = complete::toolchains())]
     pub toolchains: Vec<ToolchainName>,
@@ -71,31 +71,6 @@ pub struct WatchArgs {
     /// Only look at its repository now
     #[arg(long, conflicts_with_all = RULES, conflicts_with = "rules")]
     pub check: bool,
-}
-
-/// Which pull requests are built.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-pub enum WhichRequests {
-    /// None.
-    #[value(help = None::<&str>)]
-    None,
-    /// Those from branches of the repository itself.
-    #[default]
-    #[value(help = None::<&str>)]
-    Own,
-    /// Those from forks, too.
-    #[value(help = None::<&str>)]
-    Forks,
-}
-
-impl From<WhichRequests> for PullRequests {
-    fn from(which: WhichRequests) -> Self {
-        match which {
-            WhichRequests::None => Self::None,
-            WhichRequests::Own => Self::Own,
-            WhichRequests::Forks => Self::Forks,
-        }
-    }
 }
 
 /// Build every watched branch once more, such as after the image of a toolchain changed.
@@ -145,7 +120,7 @@ impl WatchArgs {
             tags: self.tags.clone(),
             paths: self.paths.clone(),
             ignore_paths: self.ignore_paths.clone(),
-            pull_requests: self.pull_requests.unwrap_or_default().into(),
+            pull_requests: self.pull_requests,
             toolchains: self.toolchains.clone(),
             steps: Vec::new(),
             artifacts: usual.artifacts,

@@ -13,7 +13,7 @@ use crate::{
         render, text,
     },
     client::{Paths, Rest},
-    model::{Clock as _, Login, SshLogin, SystemClock, TokenLogin},
+    model::{Clock as _, Login, LoginKind, SshLogin, SystemClock, TokenLogin},
     protocol::{NewTarget, PutHook, PutLogin},
 };
 
@@ -73,7 +73,10 @@ pub(in crate::cli) async fn credential(
         CredentialCommand::Set(args) => set(rest, args, console).await,
         CredentialCommand::Show { project } => {
             let login = rest.login(project).await?;
-            let what = if login.kind == "token" { "a token" } else { "a private key" };
+            let what = match login.kind {
+                LoginKind::Token => "a token",
+                LoginKind::SshKey => "a private key",
+            };
             let age = text::age(login.updated_at, SystemClock.now());
             let line = format!("{what} for {}, set {age} ago by {}", login.host, login.updated_by);
             say(console, &line)
@@ -122,6 +125,13 @@ pub(in crate::cli) async fn notify(
             let page = rest.notices(project).await?;
             Ok(console.render(|out| render::notices(&page.items, SystemClock.now(), out))?)
         }
+        NotifyCommand::Resend { project, notice } => {
+            rest.resend_notice(project, *notice).await?;
+            say(
+                console,
+                &format!("it is told once more; kiln notify log {project} shows how that went"),
+            )
+        }
         NotifyCommand::Remove { project, target } => {
             rest.remove_target(project, *target).await?;
             say(console, &format!("{target} is told nothing any more"))
@@ -132,7 +142,7 @@ pub(in crate::cli) async fn notify(
 async fn add(rest: &Rest, args: &NotifyAddArgs, console: &mut Console) -> Result<(), CliError> {
     let again = format!("kiln notify add {} …", args.project);
     let secret = sealed::read(args.from.as_deref(), (&again, true))?;
-    let new = NewTarget { kind: args.whom.into(), url: args.url.clone(), secret };
+    let new = NewTarget { kind: args.whom, url: args.url.clone(), secret };
     let target = rest.add_target(&args.project, &new).await?;
     say(
         console,

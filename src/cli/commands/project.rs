@@ -21,7 +21,7 @@ pub(in crate::cli) async fn project(
 ) -> Result<(), CliError> {
     match &args.command {
         ProjectCommand::Add { name, url } => {
-            let new = NewProject { name: name.clone(), url: url.clone() };
+            let new = NewProject { name: Some(name.clone()), url: url.clone() };
             let added = rest.add_project(&new).await?;
             say(
                 console,

@@ -73,16 +73,7 @@ async fn named(rest: &Rest, text: &str) -> Result<ProjectName, CliError> {
     if !is_remote(text) {
         return text.parse().map_err(|error: NameError| CliError::Usage(error.to_string()));
     }
-    if let Some(project) = rest.project_of(text).await? {
-        return Ok(project.name);
-    }
-    let base = ProjectName::of_url(text);
-    let taken: Vec<ProjectName> =
-        rest.projects().await?.items.into_iter().map(|project| project.name).collect();
-    // One more than there are is always free.
-    let most = u32::try_from(taken.len() + 1).unwrap_or(u32::MAX);
-    let free = (1..=most).map(|number| base.numbered(number)).find(|name| !taken.contains(name));
-    let new = NewProject { name: free.unwrap_or(base), url: Some(text.to_owned()) };
+    let new = NewProject { name: None, url: Some(text.to_owned()) };
     Ok(rest.add_project(&new).await?.name)
 }
 

@@ -19,7 +19,7 @@ pub(in crate::cli) fn deliveries(
         let outcome = item.outcome.as_deref().map_or_else(|| "waiting".to_owned(), sanitize::text);
         table.row(vec![
             item.id.to_string(),
-            sanitize::text(&item.forge),
+            item.forge.as_str().to_owned(),
             sanitize::text(&item.event),
             text::age(item.received_at, now),
             item.build.map_or(outcome.clone(), |build| format!("{outcome} ({build})")),
@@ -48,7 +48,7 @@ pub(in crate::cli) fn notices(
     now: Timestamp,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let mut table = Table::new(&["ABOUT", "SAID", "WHEN", "TO", "PROBLEM"]);
+    let mut table = Table::new(&["NOTICE", "ABOUT", "SAID", "WHEN", "TO", "PROBLEM"]);
     for item in items {
         let problem = match (&item.problem, item.due_at) {
             (Some(problem), Some(_)) => format!("{} (it is tried again)", sanitize::text(problem)),
@@ -56,6 +56,7 @@ pub(in crate::cli) fn notices(
             (None, _) => String::new(),
         };
         table.row(vec![
+            item.id.to_string(),
             sanitize::text(&item.subject),
             item.said.as_deref().map_or_else(|| "nothing yet".to_owned(), sanitize::text),
             item.sent_at.map_or_else(String::new, |at| text::age(at, now)),

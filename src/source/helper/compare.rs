@@ -17,7 +17,7 @@ pub(super) fn compare(request: TreeRequest, since: Option<&CommitId>) -> Result<
     let tree = walk::tree_of(repository, commit)?;
     // It may not be there any more: then nobody knows.
     let old = since.and_then(|since| walk::tree_of(repository, since).ok());
-    let paths = old.map(|old| walk::changed(repository, old, tree, bounds));
+    let paths = old.and_then(|old| walk::changed(repository, old, tree, bounds));
     Ok(Reply::Compared {
         message: inspect::message(repository, commit)?,
         paths: paths.filter(|paths| paths.len() <= MAX_CHANGED),

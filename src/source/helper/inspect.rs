@@ -76,7 +76,7 @@ fn info(
     let parent = commit.parent_id(0).ok().and_then(|id| id.to_string().parse::<CommitId>().ok());
     let old = parent.and_then(|parent| walk::tree_of(repository, &parent).ok());
     let mut changed_paths =
-        old.map(|old| walk::changed(repository, old, tree, bounds)).unwrap_or_default();
+        old.and_then(|old| walk::changed(repository, old, tree, bounds)).unwrap_or_default();
     changed_paths.truncate(MAX_CHANGED);
     let author = commit.author();
     Ok(CommitInfo {

@@ -88,20 +88,20 @@ impl Source {
     }
 }
 
-/// Paths that differ between two commits of one repository; empty if either cannot be walked.
+/// Paths that differ between two commits of one repository; nothing if either cannot be walked.
 pub(super) fn changed(
     repository: &Repository,
     old: Oid,
     new: Oid,
     bounds: TreeBounds,
-) -> Vec<String> {
+) -> Option<Vec<String>> {
     let list = |tree| -> Option<BTreeMap<Vec<u8>, (Oid, TreeKind)>> {
         let mut walk = Walk { entries: Vec::new(), bytes: 0, bounds };
         walk.part(repository, 0, tree, b"").ok()?;
         let leaves = walk.entries.into_iter().filter(|entry| entry.kind != TreeKind::Directory);
         Some(leaves.map(|entry| (entry.path, (entry.id, entry.kind))).collect())
     };
-    let (Some(old), Some(new)) = (list(old), list(new)) else { return Vec::new() };
+    let (old, new) = (list(old)?, list(new)?);
     let gone_or_new = old.keys().chain(new.keys());
     let mut paths: Vec<_> = gone_or_new
         .filter(|path| old.get(*path) != new.get(*path))
@@ -109,7 +109,7 @@ pub(super) fn changed(
         .collect();
     paths.sort();
     paths.dedup();
-    paths
+    Some(paths)
 }
 
 /// The tree of a commit; the commit's size is looked at before it is read.
