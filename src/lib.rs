@@ -31,6 +31,7 @@ pub mod images;
 pub mod sandbox;
 pub mod sarif;
 pub mod source;
+pub mod web;
 pub mod worktree;
 
 pub mod agent;

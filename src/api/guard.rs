@@ -63,8 +63,14 @@ fn check(state: &AppState, request: &Request) -> Result<(), ApiError> {
     let same = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
     match same {
         Some((_, host)) if host.eq_ignore_ascii_case(authority.as_str()) => Ok(()),
+        _ if is_ours(state, origin) => Ok(()),
         _ => Err(ApiError::forbidden("requests from other web sites are refused")),
     }
+}
+
+/// Whether it is an origin that our page is served from, elsewhere.
+pub(super) fn is_ours(state: &AppState, origin: &HeaderValue) -> bool {
+    state.origins.iter().any(|ours| ours.as_str().as_bytes() == origin.as_bytes())
 }
 
 fn host(headers: &HeaderMap) -> Result<Authority, ApiError> {

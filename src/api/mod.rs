@@ -40,6 +40,7 @@ mod targets;
 mod tokens;
 mod uploads;
 mod watch;
+mod web;
 
 pub use audit::ClientAddress;
 pub use bounds::Bounds;

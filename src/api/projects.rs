@@ -10,17 +10,22 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     ApiError, AppState,
-    extract::{Json, Path},
+    extract::{Json, Path, Query},
     principal::{Administers, Reads},
 };
 use crate::{
     model::{Principal, ProjectId, ProjectName, Scope},
-    protocol::{ChangeProject, ErrorEnvelope, NewProject, Page, ProjectView},
+    protocol::{
+        ChangeProject, ErrorEnvelope, HistoryQuery, HistoryView, NewProject, Page, ProjectView,
+    },
     store::ProjectRow,
 };
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(add, list)).routes(routes!(show, change, remove))
+    OpenApiRouter::new()
+        .routes(routes!(add, list))
+        .routes(routes!(show, change, remove))
+        .routes(routes!(history))
 }
 
 /// Add a project
@@ -102,6 +107,21 @@ async fn show(
     Path(name): Path<ProjectName>,
 ) -> Result<Answer<ProjectView>, ApiError> {
     Ok(Answer(view(named(&state, &name).await?)))
+}
+
+/// See what became of a project's builds over time
+///
+/// Figures of its newest finished builds, for charts.
+#[utoipa::path(get, path = "/api/v1/projects/{project}/history", tag = "projects", security(("token" = ["read"])),
+    params(("project" = ProjectName, Path), HistoryQuery),
+    responses((status = 200, body = HistoryView), (status = "4XX", body = ErrorEnvelope)))]
+async fn history(
+    _: Reads,
+    State(state): State<AppState>,
+    Path(name): Path<ProjectName>,
+    Query(query): Query<HistoryQuery>,
+) -> Result<Answer<HistoryView>, ApiError> {
+    Ok(Answer(state.queue.history(&name, &query).await?))
 }
 
 /// Change the name or the repository of a project

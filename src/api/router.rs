@@ -5,10 +5,9 @@ use std::{any::Any, time::Duration};
 use axum::{
     Router,
     extract::{DefaultBodyLimit, MatchedPath},
-    http::Request,
+    http::{HeaderName, HeaderValue, Method, Request, header},
     middleware::{from_fn, from_fn_with_state},
-    response::{IntoResponse, Redirect, Response},
-    routing::get,
+    response::{IntoResponse, Response},
 };
 use tower_http::{
     catch_panic::CatchPanicLayer,
@@ -16,13 +15,15 @@ use tower_http::{
         CompressionLayer, Predicate as _,
         predicate::{DefaultPredicate, NotForContentType},
     },
+    cors::CorsLayer,
     request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
     timeout::RequestBodyTimeoutLayer,
     trace::TraceLayer,
 };
 
 use super::{
-    ApiError, AppState, agents, audit::audit, docs, extract::MAX_JSON, guard::guard, metrics::timed,
+    ApiError, AppState, agents, audit::audit, docs, extract::MAX_JSON, guard::guard,
+    metrics::timed, web,
 };
 
 /// How long a client may stop in the middle of a body.
@@ -36,14 +37,12 @@ pub fn router(state: AppState) -> Router {
         .and(NotForContentType::const_new("application/gzip"))
         .and(NotForContentType::const_new("application/octet-stream"));
     let limit = usize::try_from(MAX_JSON).expect("1 MiB fits");
-    Router::new()
+    let elsewhere = elsewhere(&state);
+    let router = Router::new()
         .merge(api)
         .merge(agents::routes())
         .merge(docs::pages(description))
-        .route("/", get(|| async { Redirect::temporary("/docs/") }))
-        .fallback(|request: axum::extract::Request| async move {
-            ApiError::no_route(request.uri().path())
-        })
+        .fallback(web::fallback)
         .method_not_allowed_fallback(|| async { ApiError::wrong_method() })
         .layer(from_fn(timed))
         .layer(from_fn_with_state(state.clone(), audit))
@@ -81,7 +80,33 @@ pub fn router(state: AppState) -> Router {
                 .on_failure(()),
         )
         .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
-        .with_state(state)
+        .with_state(state);
+    match elsewhere {
+        Some(layer) => router.layer(layer),
+        None => router,
+    }
+}
+
+/// Lets the page use the API from the other origins that it is served from; no others.
+fn elsewhere(state: &AppState) -> Option<CorsLayer> {
+    let origins =
+        state.origins.iter().filter_map(|origin| HeaderValue::from_str(origin.as_str()).ok());
+    let origins: Vec<_> = origins.collect();
+    (!origins.is_empty()).then(|| {
+        CorsLayer::new()
+            .allow_origin(origins)
+            .allow_credentials(true)
+            .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+            .allow_headers([
+                header::CONTENT_TYPE,
+                header::RANGE,
+                HeaderName::from_static("last-event-id"),
+                HeaderName::from_static("idempotency-key"),
+                HeaderName::from_static("x-kiln-page"),
+            ])
+            .expose_headers([HeaderName::from_static("kiln-log-missing"), header::RETRY_AFTER])
+            .max_age(Duration::from_hours(1))
+    })
 }
 
 /// What a trace calls a request: its method and the pattern of its route.

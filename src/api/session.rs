@@ -13,7 +13,7 @@ use axum::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{ApiError, AppState, extract::Json, principal::Stranger};
+use super::{ApiError, AppState, extract::Json, guard::is_ours, principal::Stranger};
 use crate::{
     model::Principal,
     protocol::{ErrorEnvelope, NewSession, WhoView},
@@ -95,7 +95,9 @@ pub(super) async fn token(parts: &Parts, state: &AppState) -> Result<Option<Stri
         ));
     }
     let site = parts.headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
-    if site.is_some_and(|site| changes && !matches!(site, "same-origin" | "none")) {
+    let is_here = site.is_none_or(|site| matches!(site, "same-origin" | "none"));
+    let origin = parts.headers.get(header::ORIGIN);
+    if changes && !is_here && !origin.is_some_and(|origin| is_ours(state, origin)) {
         return Err(ApiError::forbidden("requests from other web sites are refused"));
     }
     let now = state.queue.time().await?;

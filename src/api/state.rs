@@ -7,9 +7,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Bounds, Feed, Readiness};
 use crate::{
-    artifact::ArtifactStore, auth::Auth, logs::Logs, model::Clock, notifier::Notifier,
-    protocol::ToolchainView, queue::Queue, rebuilder::Rebuilder, retention::Retention,
-    secrets::Secrets, source::Sources, store::Store, uploads::Uploads,
+    artifact::ArtifactStore, auth::Auth, config::Origin, logs::Logs, model::Clock,
+    notifier::Notifier, protocol::ToolchainView, queue::Queue, rebuilder::Rebuilder,
+    retention::Retention, secrets::Secrets, source::Sources, store::Store, uploads::Uploads,
 };
 
 /// What handlers work with; cheap to clone.
@@ -37,6 +37,8 @@ pub struct AppState {
     pub hosts: Arc<[String]>,
     /// Whether it answers for no other, also where every request needs a token.
     pub hosts_are_all: bool,
+    /// Other origins that the web page is served from.
+    pub origins: Arc<[Origin]>,
     /// How much each may ask for.
     pub bounds: Bounds,
     /// Whether everybody sees badges.

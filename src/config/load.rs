@@ -15,7 +15,7 @@ use crate::model::RetentionRules;
 
 use super::{
     AgentSettings, DatabaseSettings, Environment, LimitSettings, PackageSettings, SandboxSettings,
-    ServerSettings, SourceSettings, ToolchainSettings, UploadSettings, WatchSettings,
+    ServerSettings, SourceSettings, ToolchainSettings, UploadSettings, WatchSettings, WebSettings,
     artifacts::ArtifactSettings,
 };
 
@@ -43,6 +43,8 @@ pub struct Settings {
     pub uploads: UploadSettings,
     /// Watched repositories.
     pub watch: WatchSettings,
+    /// The web page.
+    pub web: WebSettings,
     /// Bounds of jobs.
     pub limits: LimitSettings,
     /// How long what was built is kept.
@@ -100,6 +102,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ("RETENTION_", &["retention"]),
     ("AGENT_", &["agent"]),
     ("WATCH_", &["watch"]),
+    ("WEB_", &["web"]),
 ];
 
 /// Names that people have from elsewhere, and what they mean here.

@@ -16,6 +16,7 @@ mod source;
 mod toolchains;
 mod uploads;
 mod watch;
+mod web;
 
 pub use agent::AgentSettings;
 pub use database::{Database, DatabaseError, DatabaseSettings, Secret};
@@ -29,3 +30,4 @@ pub use source::{PrivateAddresses, Scheme, Schemes, SourceSettings};
 pub use toolchains::ToolchainSettings;
 pub use uploads::UploadSettings;
 pub use watch::WatchSettings;
+pub use web::{Origin, WebSettings};

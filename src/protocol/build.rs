@@ -166,6 +166,9 @@ pub struct BuildFilter {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(value_type = Option<String>)]
     pub commit: Option<Revision>,
+    /// Only of this branch; `refs/tags/…` for a tag.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
     /// Only in this state.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(inline)]

@@ -10,6 +10,7 @@ mod diagnostics;
 mod enrollment;
 mod error;
 mod event;
+mod history;
 mod hook;
 mod job;
 mod log;
@@ -46,6 +47,7 @@ pub use enrollment::{
 };
 pub use error::{ErrorBody, ErrorEnvelope};
 pub use event::{Event, EventKind};
+pub use history::{DEFAULT_HISTORY, HistoryQuery, HistoryView, PastBuild, PastJob};
 pub use hook::{
     DeliveryReceipt, DeliveryView, HookView, LoginView, NewTarget, NoticeView, PutHook, PutLogin,
     TargetView,

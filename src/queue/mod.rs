@@ -11,6 +11,7 @@ mod cancel;
 mod change;
 mod claim;
 mod error;
+mod history;
 mod leases;
 mod plan;
 mod queues;

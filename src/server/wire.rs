@@ -200,6 +200,7 @@ impl Server {
                 .chain(server.hosts.iter().cloned())
                 .collect(),
             hosts_are_all: !server.hosts.is_empty(),
+            origins: settings.web.origins.clone().into(),
             bounds: Bounds::new(server),
             readiness: Readiness::default(),
             retention,

@@ -312,6 +312,13 @@ pub(super) fn listing(
     if let Some(commit) = &filter.commit {
         and("commit_id = ?", vec![commit.as_str().into()]);
     }
+    if let Some(branch) = &filter.branch {
+        let name = match branch.starts_with("refs/") {
+            true => branch.clone(),
+            false => format!("refs/heads/{branch}"),
+        };
+        and("resolved_ref = ?", vec![name.into()]);
+    }
     if let Some(state) = filter.state {
         and("state = ?", vec![state.as_str().into()]);
     }

@@ -21,6 +21,9 @@ pub struct BuildsArgs {
     /// Only of this commit, or of this uploaded tree (tree-…)
     #[arg(long)]
     pub commit: Option<Revision>,
+    /// Only of this branch; refs/tags/… for a tag
+    #[arg(long, value_name = "NAME")]
+    pub branch: Option<String>,
     /// Only in this state: planning, queued, running or finished
     #[arg(long, value_parser = parse::state)]
     pub state: Option<BuildState>,
@@ -51,6 +54,7 @@ impl BuildsArgs {
         BuildFilter {
             project: self.project.clone(),
             commit: self.commit.clone(),
+            branch: self.branch.clone(),
             state: self.state,
             outcome: self.outcome,
             toolchain: self.toolchain.clone(),
