@@ -1,0 +1,124 @@
+// What changes, as it changes: one stream of events for the whole tab, open while a page of it wants to
+// hear and the tab is seen. What was asked of the server is asked again when an event says that it changed.
+
+import { type QueryClient, useQueryClient } from "@tanstack/react-query";
+import { useEffect, useSyncExternalStore } from "react";
+import { SERVER } from "./api";
+import { type Connection, type Sent, follow } from "./sse";
+
+/** The shortest time between two looks at the same, in milliseconds. */
+const PAUSE = 500;
+
+type Listener = () => void;
+
+class Live {
+  #wanted = 0;
+  #stream: { stop(): void; last(): string } | undefined;
+  #last: string | undefined;
+  #connection: Connection = "closed";
+  #listeners = new Set<Listener>();
+  #client: QueryClient | undefined;
+  #changed = new Set<string>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #looked = 0;
+  #linger: ReturnType<typeof setTimeout> | undefined;
+
+  /** A page wants to hear; the answer ends that. */
+  want(client: QueryClient): () => void {
+    this.#client = client;
+    this.#wanted += 1;
+    clearTimeout(this.#linger);
+    this.#update();
+    return () => {
+      this.#wanted -= 1;
+      // From page to page it stays open.
+      clearTimeout(this.#linger);
+      this.#linger = setTimeout(() => this.#update(), 100);
+    };
+  }
+
+  subscribe = (listener: Listener) => {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  };
+  connection = () => this.#connection;
+
+  /** The tab was hidden or is seen again. */
+  seen = () => this.#update();
+
+  #update() {
+    const open = this.#wanted > 0 && document.visibilityState === "visible";
+    if (open && !this.#stream) {
+      // Without a place to go on from, what happened meanwhile is in nobody's answer.
+      const isFirst = this.#last === undefined;
+      this.#stream = follow({
+        url: `${SERVER}/api/v1/events`,
+        last: this.#last,
+        onEvent: this.#event,
+        onConnection: (connection) => {
+          this.#say(connection);
+          if (connection === "open" && isFirst && this.#last === undefined) this.#all();
+        },
+      });
+    } else if (!open && this.#stream) {
+      this.#last = this.#stream.last() || this.#last;
+      this.#stream.stop();
+      this.#stream = undefined;
+    }
+  }
+
+  #event = (event: Sent) => {
+    this.#last = event.id;
+    if (event.name === "resync") return this.#all();
+    const { build, job } = JSON.parse(event.data) as { build?: string; job?: string };
+    if (build) this.#changed.add(`build ${build}`);
+    if (job) this.#changed.add(`job ${job}`);
+    this.#soon();
+  };
+
+  #all() {
+    this.#changed.add("all");
+    this.#soon();
+  }
+
+  #soon() {
+    if (this.#timer !== undefined) return;
+    const wait = Math.max(0, this.#looked + PAUSE - performance.now());
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#looked = performance.now();
+      this.#look();
+    }, wait);
+  }
+
+  #look() {
+    const changed = this.#changed;
+    this.#changed = new Set();
+    void this.#client?.invalidateQueries({
+      predicate: ({ queryKey: [kind, id] }) => {
+        if (changed.has("all")) return kind !== "who";
+        if (kind === "build" || kind === "job") return changed.has(`${kind} ${String(id)}`);
+        return kind === "builds" || kind === "commit" || kind === "queues" || kind === "agents" || kind === "refs" || kind === "history";
+      },
+    });
+  }
+
+  #say(connection: Connection) {
+    this.#connection = connection;
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+const live = new Live();
+document.addEventListener("visibilitychange", live.seen);
+
+/** Keeps what is shown up to date while `isWanted`. */
+export function useLive(isWanted: boolean) {
+  const client = useQueryClient();
+  useEffect(() => (isWanted ? live.want(client) : undefined), [client, isWanted]);
+}
+
+/** How the stream is. */
+export function useConnection(): Connection {
+  return useSyncExternalStore(live.subscribe, live.connection);
+}

@@ -1,0 +1,62 @@
+// Signing in with a token, which the server gives back as a cookie that no script can read.
+
+import { type FormEvent, useState } from "react";
+import { client, value } from "../lib/api";
+import { useTitle } from "../ui";
+
+export function SignIn({ onDone }: { onDone: () => void }) {
+  const [token, setToken] = useState("");
+  const [problem, setProblem] = useState("");
+  const [isBusy, setBusy] = useState(false);
+  useTitle("Sign in");
+
+  async function submit(event: FormEvent) {
+    event.preventDefault();
+    setBusy(true);
+    setProblem("");
+    try {
+      await value(client.POST("/api/v1/session", { body: { token: token.trim() } }));
+      setToken("");
+      onDone();
+    } catch (error) {
+      setProblem(error instanceof Error ? error.message : String(error));
+    } finally {
+      setBusy(false);
+    }
+  }
+
+  return (
+    <main>
+      <div className="panel" style={{ maxWidth: "30rem", margin: "10vh auto 0" }}>
+        <h1>Sign in to kiln</h1>
+        <form onSubmit={submit}>
+          <p className="quiet">
+            A token is made by <code>kiln token create NAME</code>. On the server's own machine, the administrator's is in
+            the file <code>admin-token</code> of its data directory.
+          </p>
+          <label className="field">
+            <span>Token</span>
+            <input
+              type="password"
+              name="token"
+              autoComplete="current-password"
+              // biome-ignore lint/a11y/noAutofocus: there is nothing else on this page
+              autoFocus
+              required
+              value={token}
+              onChange={(event) => setToken(event.target.value)}
+            />
+          </label>
+          {problem ? (
+            <div className="says is-failure" role="alert">
+              {problem}
+            </div>
+          ) : null}
+          <button className="first" type="submit" disabled={isBusy || token.trim() === ""}>
+            Sign in
+          </button>
+        </form>
+      </div>
+    </main>
+  );
+}
