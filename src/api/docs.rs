@@ -61,7 +61,7 @@ impl Modify for Tokens {
 struct Api;
 
 pub(super) fn described() -> OpenApiRouter<AppState> {
-    OpenApiRouter::with_openapi(Api::openapi())
+    let mut router = OpenApiRouter::with_openapi(Api::openapi())
         .merge(builds::routes())
         .merge(jobs::routes())
         .merge(job_log::routes())
@@ -84,7 +84,32 @@ pub(super) fn described() -> OpenApiRouter<AppState> {
         .merge(session::routes())
         .merge(events::routes())
         .merge(metrics::routes())
-        .merge(health::routes())
+        .merge(health::routes());
+    name_operations(router.get_openapi_mut());
+    router
+}
+
+/// Names every operation after its method and path. By themselves they are called as the handlers are,
+/// which are `list` and `show` in many places, and programs made from the description need one for each.
+fn name_operations(api: &mut Description) {
+    for (path, item) in &mut api.paths.paths {
+        let words = path
+            .split(['/', '{', '}', '-', '.'])
+            .filter(|word| !matches!(*word, "" | "api" | "v1"));
+        let name = words.collect::<Vec<_>>().join("_");
+        let operations = [
+            ("get", &mut item.get),
+            ("put", &mut item.put),
+            ("post", &mut item.post),
+            ("patch", &mut item.patch),
+            ("delete", &mut item.delete),
+        ];
+        for (method, operation) in operations {
+            if let Some(operation) = operation {
+                operation.operation_id = Some(format!("{method}_{name}"));
+            }
+        }
+    }
 }
 
 /// The API's description.

@@ -12,7 +12,7 @@ export interface paths {
             cookie?: never;
         };
         /** List agents */
-        get: operations["agents"];
+        get: operations["get_agents"];
         put?: never;
         post?: never;
         delete?: never;
@@ -35,7 +35,7 @@ export interface paths {
          * Remove an agent
          * @description Its token counts no more. Refused while it runs jobs, unless that is forced.
          */
-        delete: operations["remove"];
+        delete: operations["delete_agents_agent"];
         options?: never;
         head?: never;
         patch?: never;
@@ -54,7 +54,7 @@ export interface paths {
          * Drain an agent
          * @description It takes no more jobs and is empty when what it runs has ended.
          */
-        post: operations["drain"];
+        post: operations["post_agents_agent_drain"];
         delete?: never;
         options?: never;
         head?: never;
@@ -74,7 +74,7 @@ export interface paths {
          * Hold an agent
          * @description It takes no more jobs until it is resumed; what it runs goes on.
          */
-        post: operations["hold"];
+        post: operations["post_agents_agent_hold"];
         delete?: never;
         options?: never;
         head?: never;
@@ -91,7 +91,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Have an agent take jobs again */
-        post: operations["resume"];
+        post: operations["post_agents_agent_resume"];
         delete?: never;
         options?: never;
         head?: never;
@@ -106,7 +106,7 @@ export interface paths {
             cookie?: never;
         };
         /** What there is for a commit or an uploaded tree */
-        get: operations["commit"];
+        get: operations["get_artifacts_commit"];
         put?: never;
         post?: never;
         delete?: never;
@@ -126,7 +126,7 @@ export interface paths {
          * One artifact of a commit or an uploaded tree
          * @description From the newest successful job of this toolchain that used the repository's own recipe.
          */
-        get: operations["commit_file"];
+        get: operations["get_artifacts_commit_toolchain_path"];
         put?: never;
         post?: never;
         delete?: never;
@@ -146,7 +146,7 @@ export interface paths {
          * Read the audit log
          * @description Every request that was to change something, the newest first, those that were refused too.
          */
-        get: operations["audit"];
+        get: operations["get_audit"];
         put?: never;
         post?: never;
         delete?: never;
@@ -166,14 +166,14 @@ export interface paths {
          * List builds
          * @description The newest first.
          */
-        get: operations["list"];
+        get: operations["get_builds"];
         put?: never;
         /**
          * Submit a build
          * @description The ref is resolved to a commit at once, so that every job builds the same one; a working tree is
          *     uploaded first. The answer has no jobs yet: the plan finds out which there are.
          */
-        post: operations["submit"];
+        post: operations["post_builds"];
         delete?: never;
         options?: never;
         head?: never;
@@ -188,14 +188,14 @@ export interface paths {
             cookie?: never;
         };
         /** See a build */
-        get: operations["show"];
+        get: operations["get_builds_build"];
         put?: never;
         post?: never;
         /**
          * Remove a build
          * @description With its jobs, logs and artifacts, at once. Refused while it is not over, and if it is pinned.
          */
-        delete: operations["remove"];
+        delete: operations["delete_builds_build"];
         options?: never;
         head?: never;
         patch?: never;
@@ -215,7 +215,7 @@ export interface paths {
          * Remove the artifacts of a build
          * @description The build stays, with its logs, and says that they were removed.
          */
-        delete: operations["remove_artifacts"];
+        delete: operations["delete_builds_build_artifacts"];
         options?: never;
         head?: never;
         patch?: never;
@@ -234,7 +234,7 @@ export interface paths {
          * Cancel a build
          * @description Queued jobs end at once, running ones within seconds. Cancelling twice is not an error.
          */
-        post: operations["cancel"];
+        post: operations["post_builds_build_cancel"];
         delete?: never;
         options?: never;
         head?: never;
@@ -253,10 +253,10 @@ export interface paths {
          * Pin a build
          * @description It is kept with everything until the pin is taken away. Pinning it again changes the reason.
          */
-        put: operations["pin"];
+        put: operations["put_builds_build_pin"];
         post?: never;
         /** Take the pin of a build away */
-        delete: operations["unpin"];
+        delete: operations["delete_builds_build_pin"];
         options?: never;
         head?: never;
         patch?: never;
@@ -275,7 +275,7 @@ export interface paths {
          * Run jobs of a build again
          * @description Those of the named toolchains, else all that did not succeed.
          */
-        post: operations["retry"];
+        post: operations["post_builds_build_retry"];
         delete?: never;
         options?: never;
         head?: never;
@@ -293,14 +293,14 @@ export interface paths {
          * List enrollment tokens
          * @description What they are and how often they were used, without the tokens.
          */
-        get: operations["enrollments"];
+        get: operations["get_enrollments"];
         put?: never;
         /**
          * Make an enrollment token
          * @description The token is in the answer and nowhere else. It lets in one agent within an hour, unless more is
          *     said.
          */
-        post: operations["enroll"];
+        post: operations["post_enrollments"];
         delete?: never;
         options?: never;
         head?: never;
@@ -321,7 +321,7 @@ export interface paths {
          * Take an enrollment token back
          * @description Agents that it has let in stay.
          */
-        delete: operations["revoke"];
+        delete: operations["delete_enrollments_enrollment"];
         options?: never;
         head?: never;
         patch?: never;
@@ -340,7 +340,7 @@ export interface paths {
          *     `resync` means that events were missed for good: read the lists again. A server that stops ends
          *     the stream with `retry`: come back after as many milliseconds, with the last id.
          */
-        get: operations["events"];
+        get: operations["get_events"];
         put?: never;
         post?: never;
         delete?: never;
@@ -357,7 +357,7 @@ export interface paths {
             cookie?: never;
         };
         /** See a job */
-        get: operations["show"];
+        get: operations["get_jobs_job"];
         put?: never;
         post?: never;
         delete?: never;
@@ -374,7 +374,7 @@ export interface paths {
             cookie?: never;
         };
         /** All artifacts of a job, as a .tar.gz */
-        get: operations["archive"];
+        get: operations["get_jobs_job_artifacts_tar_gz"];
         put?: never;
         post?: never;
         delete?: never;
@@ -391,7 +391,7 @@ export interface paths {
             cookie?: never;
         };
         /** One artifact of a job */
-        get: operations["file"];
+        get: operations["get_jobs_job_artifacts_path"];
         put?: never;
         post?: never;
         delete?: never;
@@ -413,7 +413,7 @@ export interface paths {
          * Cancel a job
          * @description A queued job ends at once, a running one within seconds. Cancelling twice is not an error.
          */
-        post: operations["cancel"];
+        post: operations["post_jobs_job_cancel"];
         delete?: never;
         options?: never;
         head?: never;
@@ -432,7 +432,7 @@ export interface paths {
          * @description Every different one once, with how often it was said, its notes, and the way to it. With
          *     `Accept: application/sarif+json` or `?format=sarif` as SARIF 2.1.0.
          */
-        get: operations["diagnostics"];
+        get: operations["get_jobs_job_diagnostics"];
         put?: never;
         post?: never;
         delete?: never;
@@ -453,7 +453,7 @@ export interface paths {
          * @description The bytes as the build wrote them, with kiln's own lines unless one stream is asked for. A
          *     header `Kiln-Log-Missing` tells how many bytes beyond the bound were not kept.
          */
-        get: operations["log"];
+        get: operations["get_jobs_job_log"];
         put?: never;
         post?: never;
         delete?: never;
@@ -476,7 +476,7 @@ export interface paths {
          *     repeats a byte. A server that stops ends the stream with `retry`: come back in the same way after
          *     as many milliseconds.
          */
-        get: operations["stream"];
+        get: operations["get_jobs_job_log_stream"];
         put?: never;
         post?: never;
         delete?: never;
@@ -493,7 +493,7 @@ export interface paths {
             cookie?: never;
         };
         /** The manifest of a job's artifacts */
-        get: operations["manifest"];
+        get: operations["get_jobs_job_manifest"];
         put?: never;
         post?: never;
         delete?: never;
@@ -515,7 +515,7 @@ export interface paths {
          * Run a finished job again
          * @description Answers the new job, which takes the old one's place in its build.
          */
-        post: operations["retry"];
+        post: operations["post_jobs_job_retry"];
         delete?: never;
         options?: never;
         head?: never;
@@ -533,14 +533,14 @@ export interface paths {
          * List projects
          * @description By name, those that the token is for.
          */
-        get: operations["list"];
+        get: operations["get_projects"];
         put?: never;
         /**
          * Add a project
          * @description From now on, builds of its repository belong to it. Without a name it is named after its repository, and
          *     answered as it is where there is one of that repository already.
          */
-        post: operations["add"];
+        post: operations["post_projects"];
         delete?: never;
         options?: never;
         head?: never;
@@ -555,14 +555,14 @@ export interface paths {
             cookie?: never;
         };
         /** See a project */
-        get: operations["show"];
+        get: operations["get_projects_project"];
         put?: never;
         post?: never;
         /**
          * Remove a project
          * @description Its builds stay and belong to none; its secrets and settings are gone.
          */
-        delete: operations["remove"];
+        delete: operations["delete_projects_project"];
         options?: never;
         head?: never;
         /**
@@ -570,7 +570,7 @@ export interface paths {
          * @description Its builds, secrets and settings stay. With another repository its login is gone, which was for the one
          *     before, and if it is watched, that one is looked at for the first time.
          */
-        patch: operations["change"];
+        patch: operations["patch_projects_project"];
         trace?: never;
     };
     "/api/v1/projects/{project}/badge.svg": {
@@ -584,7 +584,7 @@ export interface paths {
          * See how the newest build of a branch went, as a picture
          * @description For pages of the project. Who shows it has no token: `server.public_badges` lets everybody see them.
          */
-        get: operations["badge"];
+        get: operations["get_projects_project_badge_svg"];
         put?: never;
         post?: never;
         delete?: never;
@@ -606,7 +606,7 @@ export interface paths {
          * Look at a project's repository now
          * @description It is asked within a second or two; `refs` shows what became of it.
          */
-        post: operations["check"];
+        post: operations["post_projects_project_check"];
         delete?: never;
         options?: never;
         head?: never;
@@ -624,7 +624,7 @@ export interface paths {
          * See what forges told of a project
          * @description The last hundred deliveries that were signed as they should be, the newest first.
          */
-        get: operations["list"];
+        get: operations["get_projects_project_deliveries"];
         put?: never;
         post?: never;
         delete?: never;
@@ -646,7 +646,7 @@ export interface paths {
          * Do a delivery once more
          * @description As if it came now.
          */
-        post: operations["replay"];
+        post: operations["post_projects_project_deliveries_delivery_replay"];
         delete?: never;
         options?: never;
         head?: never;
@@ -664,7 +664,7 @@ export interface paths {
          * See what became of a project's builds over time
          * @description Figures of its newest finished builds, for charts.
          */
-        get: operations["history"];
+        get: operations["get_projects_project_history"];
         put?: never;
         post?: never;
         delete?: never;
@@ -681,21 +681,21 @@ export interface paths {
             cookie?: never;
         };
         /** See the webhook of a project */
-        get: operations["show"];
+        get: operations["get_projects_project_hook"];
         /**
          * Make a webhook for a project, or a new secret for it
          * @description The secret is shown here and never again. After a change the one before is good for another day.
          */
-        put: operations["put"];
+        put: operations["put_projects_project_hook"];
         /**
          * Tell of a push or a pull request
          * @description For GitHub, GitLab, Gitea and Forgejo: give them this address, the content type `application/json`, and
          *     the secret that `PUT …/hook` answered. Pushes of branches and tags have the repository looked at at
          *     once; pull requests are built as far as the project says.
          */
-        post: operations["deliver"];
+        post: operations["post_projects_project_hook"];
         /** Remove the webhook of a project */
-        delete: operations["remove"];
+        delete: operations["delete_projects_project_hook"];
         options?: never;
         head?: never;
         patch?: never;
@@ -712,7 +712,7 @@ export interface paths {
          * Find the newest archive that a branch has for a toolchain
          * @description Leads to what the newest successful job kept.
          */
-        get: operations["archive"];
+        get: operations["get_projects_project_latest_toolchain_artifacts_tar_gz"];
         put?: never;
         post?: never;
         delete?: never;
@@ -732,7 +732,7 @@ export interface paths {
          * Find a file in the newest that a branch has for a toolchain
          * @description Leads to the file in what the newest successful job kept.
          */
-        get: operations["file"];
+        get: operations["get_projects_project_latest_toolchain_artifacts_path"];
         put?: never;
         post?: never;
         delete?: never;
@@ -749,16 +749,16 @@ export interface paths {
             cookie?: never;
         };
         /** See which login a project has */
-        get: operations["show"];
+        get: operations["get_projects_project_login"];
         /**
          * Write the login of a project
          * @description Its repository is asked with it from now on: when it is watched, when a build of it is submitted, and
          *     when its source is fetched. It goes to this host only, and to no build.
          */
-        put: operations["put"];
+        put: operations["put_projects_project_login"];
         post?: never;
         /** Remove the login of a project */
-        delete: operations["remove"];
+        delete: operations["delete_projects_project_login"];
         options?: never;
         head?: never;
         patch?: never;
@@ -775,7 +775,7 @@ export interface paths {
          * See what was told of a project's builds
          * @description The newest first, and why it could not be told where it could not.
          */
-        get: operations["notices"];
+        get: operations["get_projects_project_notices"];
         put?: never;
         post?: never;
         delete?: never;
@@ -797,7 +797,7 @@ export interface paths {
          * Tell something once more
          * @description As things are now.
          */
-        post: operations["resend"];
+        post: operations["post_projects_project_notices_notice_resend"];
         delete?: never;
         options?: never;
         head?: never;
@@ -815,7 +815,7 @@ export interface paths {
          * See the refs of a watched project
          * @description Where each was seen last, and what was made of it: a build, or why there is none.
          */
-        get: operations["refs"];
+        get: operations["get_projects_project_refs"];
         put?: never;
         post?: never;
         delete?: never;
@@ -832,12 +832,12 @@ export interface paths {
             cookie?: never;
         };
         /** See the rules of a project */
-        get: operations["rules"];
+        get: operations["get_projects_project_retention"];
         /**
          * Write the rules of a project
          * @description What is left out is as the server's settings say.
          */
-        put: operations["set_rules"];
+        put: operations["put_projects_project_retention"];
         post?: never;
         delete?: never;
         options?: never;
@@ -856,7 +856,7 @@ export interface paths {
          * List the secrets of a project
          * @description Their names and who gets them; no values.
          */
-        get: operations["list"];
+        get: operations["get_projects_project_secrets"];
         put?: never;
         post?: never;
         delete?: never;
@@ -878,13 +878,13 @@ export interface paths {
          * @description Jobs that start from now on get it, if their build is of a ref that the project trusts. The value is
          *     never shown again, and masked in logs.
          */
-        put: operations["put"];
+        put: operations["put_projects_project_secrets_secret"];
         post?: never;
         /**
          * Remove a secret
          * @description Jobs that run keep it to their end.
          */
-        delete: operations["remove"];
+        delete: operations["delete_projects_project_secrets_secret"];
         options?: never;
         head?: never;
         patch?: never;
@@ -898,7 +898,7 @@ export interface paths {
             cookie?: never;
         };
         /** List whom a project tells how its builds go */
-        get: operations["list"];
+        get: operations["get_projects_project_targets"];
         put?: never;
         /**
          * Tell somebody how builds of a project go
@@ -906,7 +906,7 @@ export interface paths {
          *     this API has it, signed in `X-Kiln-Signature-256` like GitHub's. What cannot be told is tried again for
          *     about a day.
          */
-        post: operations["add"];
+        post: operations["post_projects_project_targets"];
         delete?: never;
         options?: never;
         head?: never;
@@ -924,7 +924,7 @@ export interface paths {
         put?: never;
         post?: never;
         /** Tell somebody no longer */
-        delete: operations["remove"];
+        delete: operations["delete_projects_project_targets_target"];
         options?: never;
         head?: never;
         patch?: never;
@@ -938,12 +938,12 @@ export interface paths {
             cookie?: never;
         };
         /** See which refs get the secrets of a project */
-        get: operations["trusted"];
+        get: operations["get_projects_project_trusted_refs"];
         /**
          * Write which refs get the secrets of a project
          * @description Only branches and tags can be trusted: under other names forges keep what anybody proposes.
          */
-        put: operations["set_trusted"];
+        put: operations["put_projects_project_trusted_refs"];
         post?: never;
         delete?: never;
         options?: never;
@@ -959,16 +959,16 @@ export interface paths {
             cookie?: never;
         };
         /** See how a project is watched */
-        get: operations["show"];
+        get: operations["get_projects_project_watch"];
         /**
          * Watch a project
          * @description From now on new commits of its branches and tags are built by themselves. Of what is there already, the
          *     default branch is built; all other refs are built when they move.
          */
-        put: operations["put"];
+        put: operations["put_projects_project_watch"];
         post?: never;
         /** Watch a project no longer */
-        delete: operations["remove"];
+        delete: operations["delete_projects_project_watch"];
         options?: never;
         head?: never;
         patch?: never;
@@ -985,7 +985,7 @@ export interface paths {
          * List queues
          * @description By name, with what waits and runs in them.
          */
-        get: operations["list"];
+        get: operations["get_queues"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1002,19 +1002,19 @@ export interface paths {
             cookie?: never;
         };
         /** See a queue */
-        get: operations["show"];
+        get: operations["get_queues_queue"];
         /**
          * Make or change a queue
          * @description Its rules are replaced as a whole: a limit that is not given is none. What runs goes on, also above
          *     a limit that is new; a pause stays.
          */
-        put: operations["put"];
+        put: operations["put_queues_queue"];
         post?: never;
         /**
          * Remove a queue
          * @description Refused while jobs wait or run in it, and for the queue `default`.
          */
-        delete: operations["remove"];
+        delete: operations["delete_queues_queue"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1034,7 +1034,7 @@ export interface paths {
          * @description No job of it is given out until it is resumed; what runs goes on, and so do plans. Builds can be
          *     submitted: their jobs wait and say why.
          */
-        post: operations["pause"];
+        post: operations["post_queues_queue_pause"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1051,7 +1051,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Have a queue give out jobs again */
-        post: operations["resume"];
+        post: operations["post_queues_queue_resume"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1072,7 +1072,7 @@ export interface paths {
          * @description Such as after the image of a toolchain changed: the newest commit of every watched branch that was built
          *     before, with the lowest priority, so that it is behind everything that somebody waits for.
          */
-        post: operations["rebuild"];
+        post: operations["post_rebuild"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1090,7 +1090,7 @@ export interface paths {
          * See what the rules would remove now
          * @description Nothing is removed.
          */
-        get: operations["plan"];
+        get: operations["get_retention_plan"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1112,7 +1112,7 @@ export interface paths {
          * Apply the rules now
          * @description They are applied each hour by themselves. Refused while another server does it.
          */
-        post: operations["sweep"];
+        post: operations["post_retention_run"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1133,9 +1133,9 @@ export interface paths {
          * @description With a token; the answer has a cookie that stands for it. With the cookie, requests other than GET need
          *     the header `X-Kiln-Page: 1`.
          */
-        post: operations["begin"];
+        post: operations["post_session"];
         /** Sign out */
-        delete: operations["end"];
+        delete: operations["delete_session"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1153,13 +1153,13 @@ export interface paths {
          * @description What they are for and when they were used, without the tokens. The newest first, those that
          *     count no more too.
          */
-        get: operations["tokens"];
+        get: operations["get_tokens"];
         put?: never;
         /**
          * Make a token
          * @description The token is in the answer and nowhere else. It ends in 90 days, unless more is said.
          */
-        post: operations["make"];
+        post: operations["post_tokens"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1180,7 +1180,7 @@ export interface paths {
          * Take a token back
          * @description From the next request on it opens nothing. Doing it again changes nothing.
          */
-        delete: operations["revoke"];
+        delete: operations["delete_tokens_token"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1197,7 +1197,7 @@ export interface paths {
          * List toolchains
          * @description Every toolchain that can be asked for, and which agents have its image.
          */
-        get: operations["toolchains"];
+        get: operations["get_toolchains"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1220,7 +1220,7 @@ export interface paths {
          * @description A tar of the tree, plain or gzipped; paths are relative to the tree's root. The answer's digest
          *     is what a build names as its source. Sending the same tree again keeps it longer.
          */
-        post: operations["take"];
+        post: operations["post_uploads"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1238,7 +1238,7 @@ export interface paths {
          * See an upload
          * @description Whether this tree is there, and until when.
          */
-        get: operations["show"];
+        get: operations["get_uploads_digest"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1260,7 +1260,7 @@ export interface paths {
          * Keep an upload longer
          * @description Asked before a tree is sent: where this finds it, nothing needs to be sent.
          */
-        post: operations["renew"];
+        post: operations["post_uploads_digest_renew"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1275,7 +1275,7 @@ export interface paths {
             cookie?: never;
         };
         /** See what is used, by project */
-        get: operations["usage"];
+        get: operations["get_usage"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1295,7 +1295,7 @@ export interface paths {
          * Who asks
          * @description And what they may, where.
          */
-        get: operations["whoami"];
+        get: operations["get_whoami"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1312,7 +1312,7 @@ export interface paths {
             cookie?: never;
         };
         /** Whether the process runs */
-        get: operations["alive"];
+        get: operations["get_healthz"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1333,7 +1333,7 @@ export interface paths {
          * @description Of this server, and of the whole farm as the database has it. Needs a token without a restriction
          *     to projects; `server.metrics_listen` gives them without one on another address.
          */
-        get: operations["metrics"];
+        get: operations["get_metrics"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1350,7 +1350,7 @@ export interface paths {
             cookie?: never;
         };
         /** Whether it can do its work */
-        get: operations["ready"];
+        get: operations["get_readyz"];
         put?: never;
         post?: never;
         delete?: never;
@@ -3610,7 +3610,7 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    agents: {
+    get_agents: {
         parameters: {
             query?: never;
             header?: never;
@@ -3637,7 +3637,7 @@ export interface operations {
             };
         };
     };
-    remove: {
+    delete_agents_agent: {
         parameters: {
             query?: {
                 /** @description Also if it runs jobs: they are tried again elsewhere. */
@@ -3667,7 +3667,7 @@ export interface operations {
             };
         };
     };
-    drain: {
+    post_agents_agent_drain: {
         parameters: {
             query?: never;
             header?: never;
@@ -3700,7 +3700,7 @@ export interface operations {
             };
         };
     };
-    hold: {
+    post_agents_agent_hold: {
         parameters: {
             query?: never;
             header?: never;
@@ -3733,7 +3733,7 @@ export interface operations {
             };
         };
     };
-    resume: {
+    post_agents_agent_resume: {
         parameters: {
             query?: never;
             header?: never;
@@ -3762,7 +3762,7 @@ export interface operations {
             };
         };
     };
-    commit: {
+    get_artifacts_commit: {
         parameters: {
             query?: never;
             header?: never;
@@ -3791,7 +3791,7 @@ export interface operations {
             };
         };
     };
-    commit_file: {
+    get_artifacts_commit_toolchain_path: {
         parameters: {
             query?: never;
             header?: never;
@@ -3823,7 +3823,7 @@ export interface operations {
             };
         };
     };
-    audit: {
+    get_audit: {
         parameters: {
             query?: {
                 /** @description Only what this one did, as in `created_by`. */
@@ -3857,7 +3857,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    get_builds: {
         parameters: {
             query?: {
                 /** @description Only of this project. */
@@ -3901,7 +3901,7 @@ export interface operations {
             };
         };
     };
-    submit: {
+    post_builds: {
         parameters: {
             query?: never;
             header?: {
@@ -3945,7 +3945,7 @@ export interface operations {
             };
         };
     };
-    show: {
+    get_builds_build: {
         parameters: {
             query?: never;
             header?: never;
@@ -3974,7 +3974,7 @@ export interface operations {
             };
         };
     };
-    remove: {
+    delete_builds_build: {
         parameters: {
             query?: never;
             header?: never;
@@ -4001,7 +4001,7 @@ export interface operations {
             };
         };
     };
-    remove_artifacts: {
+    delete_builds_build_artifacts: {
         parameters: {
             query?: never;
             header?: never;
@@ -4028,7 +4028,7 @@ export interface operations {
             };
         };
     };
-    cancel: {
+    post_builds_build_cancel: {
         parameters: {
             query?: never;
             header?: never;
@@ -4057,7 +4057,7 @@ export interface operations {
             };
         };
     };
-    pin: {
+    put_builds_build_pin: {
         parameters: {
             query?: never;
             header?: never;
@@ -4090,7 +4090,7 @@ export interface operations {
             };
         };
     };
-    unpin: {
+    delete_builds_build_pin: {
         parameters: {
             query?: never;
             header?: never;
@@ -4119,7 +4119,7 @@ export interface operations {
             };
         };
     };
-    retry: {
+    post_builds_build_retry: {
         parameters: {
             query?: never;
             header?: never;
@@ -4152,7 +4152,7 @@ export interface operations {
             };
         };
     };
-    enrollments: {
+    get_enrollments: {
         parameters: {
             query?: never;
             header?: never;
@@ -4179,7 +4179,7 @@ export interface operations {
             };
         };
     };
-    enroll: {
+    post_enrollments: {
         parameters: {
             query?: never;
             header?: never;
@@ -4210,7 +4210,7 @@ export interface operations {
             };
         };
     };
-    revoke: {
+    delete_enrollments_enrollment: {
         parameters: {
             query?: never;
             header?: never;
@@ -4237,7 +4237,7 @@ export interface operations {
             };
         };
     };
-    events: {
+    get_events: {
         parameters: {
             query?: never;
             header?: {
@@ -4267,7 +4267,7 @@ export interface operations {
             };
         };
     };
-    show: {
+    get_jobs_job: {
         parameters: {
             query?: never;
             header?: never;
@@ -4296,7 +4296,7 @@ export interface operations {
             };
         };
     };
-    archive: {
+    get_jobs_job_artifacts_tar_gz: {
         parameters: {
             query?: never;
             header?: {
@@ -4344,7 +4344,7 @@ export interface operations {
             };
         };
     };
-    file: {
+    get_jobs_job_artifacts_path: {
         parameters: {
             query?: never;
             header?: {
@@ -4393,7 +4393,7 @@ export interface operations {
             };
         };
     };
-    cancel: {
+    post_jobs_job_cancel: {
         parameters: {
             query?: never;
             header?: never;
@@ -4422,7 +4422,7 @@ export interface operations {
             };
         };
     };
-    diagnostics: {
+    get_jobs_job_diagnostics: {
         parameters: {
             query?: {
                 /** @description Of this attempt; the newest if absent. */
@@ -4459,7 +4459,7 @@ export interface operations {
             };
         };
     };
-    log: {
+    get_jobs_job_log: {
         parameters: {
             query?: {
                 /** @description Only one stream. */
@@ -4509,7 +4509,7 @@ export interface operations {
             };
         };
     };
-    stream: {
+    get_jobs_job_log_stream: {
         parameters: {
             query?: {
                 /** @description Only one stream. */
@@ -4551,7 +4551,7 @@ export interface operations {
             };
         };
     };
-    manifest: {
+    get_jobs_job_manifest: {
         parameters: {
             query?: never;
             header?: never;
@@ -4580,7 +4580,7 @@ export interface operations {
             };
         };
     };
-    retry: {
+    post_jobs_job_retry: {
         parameters: {
             query?: never;
             header?: never;
@@ -4609,7 +4609,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    get_projects: {
         parameters: {
             query?: never;
             header?: never;
@@ -4636,7 +4636,7 @@ export interface operations {
             };
         };
     };
-    add: {
+    post_projects: {
         parameters: {
             query?: never;
             header?: never;
@@ -4667,7 +4667,7 @@ export interface operations {
             };
         };
     };
-    show: {
+    get_projects_project: {
         parameters: {
             query?: never;
             header?: never;
@@ -4696,7 +4696,7 @@ export interface operations {
             };
         };
     };
-    remove: {
+    delete_projects_project: {
         parameters: {
             query?: never;
             header?: never;
@@ -4723,7 +4723,7 @@ export interface operations {
             };
         };
     };
-    change: {
+    patch_projects_project: {
         parameters: {
             query?: never;
             header?: never;
@@ -4756,7 +4756,7 @@ export interface operations {
             };
         };
     };
-    badge: {
+    get_projects_project_badge_svg: {
         parameters: {
             query?: {
                 /** @description The branch; default: the repository's own default one. */
@@ -4790,7 +4790,7 @@ export interface operations {
             };
         };
     };
-    check: {
+    post_projects_project_check: {
         parameters: {
             query?: never;
             header?: never;
@@ -4817,7 +4817,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    get_projects_project_deliveries: {
         parameters: {
             query?: never;
             header?: never;
@@ -4846,7 +4846,7 @@ export interface operations {
             };
         };
     };
-    replay: {
+    post_projects_project_deliveries_delivery_replay: {
         parameters: {
             query?: never;
             header?: never;
@@ -4876,7 +4876,7 @@ export interface operations {
             };
         };
     };
-    history: {
+    get_projects_project_history: {
         parameters: {
             query?: {
                 /** @description Only of this branch; `refs/tags/…` for a tag. */
@@ -4910,7 +4910,7 @@ export interface operations {
             };
         };
     };
-    show: {
+    get_projects_project_hook: {
         parameters: {
             query?: never;
             header?: never;
@@ -4939,7 +4939,7 @@ export interface operations {
             };
         };
     };
-    put: {
+    put_projects_project_hook: {
         parameters: {
             query?: never;
             header?: never;
@@ -4972,7 +4972,7 @@ export interface operations {
             };
         };
     };
-    deliver: {
+    post_projects_project_hook: {
         parameters: {
             query?: never;
             header?: never;
@@ -5006,7 +5006,7 @@ export interface operations {
             };
         };
     };
-    remove: {
+    delete_projects_project_hook: {
         parameters: {
             query?: never;
             header?: never;
@@ -5033,7 +5033,7 @@ export interface operations {
             };
         };
     };
-    archive: {
+    get_projects_project_latest_toolchain_artifacts_tar_gz: {
         parameters: {
             query?: {
                 /** @description The branch; default: the repository's own default one. */
@@ -5064,7 +5064,7 @@ export interface operations {
             };
         };
     };
-    file: {
+    get_projects_project_latest_toolchain_artifacts_path: {
         parameters: {
             query?: {
                 /** @description The branch; default: the repository's own default one. */
@@ -5096,7 +5096,7 @@ export interface operations {
             };
         };
     };
-    show: {
+    get_projects_project_login: {
         parameters: {
             query?: never;
             header?: never;
@@ -5125,7 +5125,7 @@ export interface operations {
             };
         };
     };
-    put: {
+    put_projects_project_login: {
         parameters: {
             query?: never;
             header?: never;
@@ -5158,7 +5158,7 @@ export interface operations {
             };
         };
     };
-    remove: {
+    delete_projects_project_login: {
         parameters: {
             query?: never;
             header?: never;
@@ -5185,7 +5185,7 @@ export interface operations {
             };
         };
     };
-    notices: {
+    get_projects_project_notices: {
         parameters: {
             query?: never;
             header?: never;
@@ -5214,7 +5214,7 @@ export interface operations {
             };
         };
     };
-    resend: {
+    post_projects_project_notices_notice_resend: {
         parameters: {
             query?: never;
             header?: never;
@@ -5242,7 +5242,7 @@ export interface operations {
             };
         };
     };
-    refs: {
+    get_projects_project_refs: {
         parameters: {
             query?: never;
             header?: never;
@@ -5271,7 +5271,7 @@ export interface operations {
             };
         };
     };
-    rules: {
+    get_projects_project_retention: {
         parameters: {
             query?: never;
             header?: never;
@@ -5300,7 +5300,7 @@ export interface operations {
             };
         };
     };
-    set_rules: {
+    put_projects_project_retention: {
         parameters: {
             query?: never;
             header?: never;
@@ -5333,7 +5333,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    get_projects_project_secrets: {
         parameters: {
             query?: never;
             header?: never;
@@ -5362,7 +5362,7 @@ export interface operations {
             };
         };
     };
-    put: {
+    put_projects_project_secrets_secret: {
         parameters: {
             query?: never;
             header?: never;
@@ -5396,7 +5396,7 @@ export interface operations {
             };
         };
     };
-    remove: {
+    delete_projects_project_secrets_secret: {
         parameters: {
             query?: never;
             header?: never;
@@ -5424,7 +5424,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    get_projects_project_targets: {
         parameters: {
             query?: never;
             header?: never;
@@ -5453,7 +5453,7 @@ export interface operations {
             };
         };
     };
-    add: {
+    post_projects_project_targets: {
         parameters: {
             query?: never;
             header?: never;
@@ -5486,7 +5486,7 @@ export interface operations {
             };
         };
     };
-    remove: {
+    delete_projects_project_targets_target: {
         parameters: {
             query?: never;
             header?: never;
@@ -5514,7 +5514,7 @@ export interface operations {
             };
         };
     };
-    trusted: {
+    get_projects_project_trusted_refs: {
         parameters: {
             query?: never;
             header?: never;
@@ -5543,7 +5543,7 @@ export interface operations {
             };
         };
     };
-    set_trusted: {
+    put_projects_project_trusted_refs: {
         parameters: {
             query?: never;
             header?: never;
@@ -5576,7 +5576,7 @@ export interface operations {
             };
         };
     };
-    show: {
+    get_projects_project_watch: {
         parameters: {
             query?: never;
             header?: never;
@@ -5605,7 +5605,7 @@ export interface operations {
             };
         };
     };
-    put: {
+    put_projects_project_watch: {
         parameters: {
             query?: never;
             header?: never;
@@ -5638,7 +5638,7 @@ export interface operations {
             };
         };
     };
-    remove: {
+    delete_projects_project_watch: {
         parameters: {
             query?: never;
             header?: never;
@@ -5665,7 +5665,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    get_queues: {
         parameters: {
             query?: never;
             header?: never;
@@ -5692,7 +5692,7 @@ export interface operations {
             };
         };
     };
-    show: {
+    get_queues_queue: {
         parameters: {
             query?: never;
             header?: never;
@@ -5721,7 +5721,7 @@ export interface operations {
             };
         };
     };
-    put: {
+    put_queues_queue: {
         parameters: {
             query?: never;
             header?: never;
@@ -5764,7 +5764,7 @@ export interface operations {
             };
         };
     };
-    remove: {
+    delete_queues_queue: {
         parameters: {
             query?: never;
             header?: never;
@@ -5791,7 +5791,7 @@ export interface operations {
             };
         };
     };
-    pause: {
+    post_queues_queue_pause: {
         parameters: {
             query?: never;
             header?: never;
@@ -5824,7 +5824,7 @@ export interface operations {
             };
         };
     };
-    resume: {
+    post_queues_queue_resume: {
         parameters: {
             query?: never;
             header?: never;
@@ -5853,7 +5853,7 @@ export interface operations {
             };
         };
     };
-    rebuild: {
+    post_rebuild: {
         parameters: {
             query?: never;
             header?: never;
@@ -5884,7 +5884,7 @@ export interface operations {
             };
         };
     };
-    plan: {
+    get_retention_plan: {
         parameters: {
             query?: never;
             header?: never;
@@ -5911,7 +5911,7 @@ export interface operations {
             };
         };
     };
-    sweep: {
+    post_retention_run: {
         parameters: {
             query?: never;
             header?: never;
@@ -5938,7 +5938,7 @@ export interface operations {
             };
         };
     };
-    begin: {
+    post_session: {
         parameters: {
             query?: never;
             header?: never;
@@ -5969,7 +5969,7 @@ export interface operations {
             };
         };
     };
-    end: {
+    delete_session: {
         parameters: {
             query?: never;
             header?: never;
@@ -5994,7 +5994,7 @@ export interface operations {
             };
         };
     };
-    tokens: {
+    get_tokens: {
         parameters: {
             query?: never;
             header?: never;
@@ -6021,7 +6021,7 @@ export interface operations {
             };
         };
     };
-    make: {
+    post_tokens: {
         parameters: {
             query?: never;
             header?: never;
@@ -6052,7 +6052,7 @@ export interface operations {
             };
         };
     };
-    revoke: {
+    delete_tokens_token: {
         parameters: {
             query?: never;
             header?: never;
@@ -6079,7 +6079,7 @@ export interface operations {
             };
         };
     };
-    toolchains: {
+    get_toolchains: {
         parameters: {
             query?: never;
             header?: never;
@@ -6106,7 +6106,7 @@ export interface operations {
             };
         };
     };
-    take: {
+    post_uploads: {
         parameters: {
             query?: never;
             header?: never;
@@ -6148,7 +6148,7 @@ export interface operations {
             };
         };
     };
-    show: {
+    get_uploads_digest: {
         parameters: {
             query?: never;
             header?: never;
@@ -6177,7 +6177,7 @@ export interface operations {
             };
         };
     };
-    renew: {
+    post_uploads_digest_renew: {
         parameters: {
             query?: never;
             header?: never;
@@ -6206,7 +6206,7 @@ export interface operations {
             };
         };
     };
-    usage: {
+    get_usage: {
         parameters: {
             query?: never;
             header?: never;
@@ -6233,7 +6233,7 @@ export interface operations {
             };
         };
     };
-    whoami: {
+    get_whoami: {
         parameters: {
             query?: never;
             header?: never;
@@ -6260,7 +6260,7 @@ export interface operations {
             };
         };
     };
-    alive: {
+    get_healthz: {
         parameters: {
             query?: never;
             header?: never;
@@ -6287,7 +6287,7 @@ export interface operations {
             };
         };
     };
-    metrics: {
+    get_metrics: {
         parameters: {
             query?: never;
             header?: never;
@@ -6322,7 +6322,7 @@ export interface operations {
             };
         };
     };
-    ready: {
+    get_readyz: {
         parameters: {
             query?: never;
             header?: never;

@@ -2,12 +2,12 @@
 
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Suspense, lazy, useCallback, useState } from "react";
-import { Link, useSearchParams } from "wouter";
+import { Link, useLocation, useSearchParams } from "wouter";
 import { type Attempt, type Job, type Manifest, archiveUrl, artifactUrl, client, value } from "../lib/api";
 import { bytes, count, duration, words } from "../lib/format";
 import { useLive } from "../lib/live";
 import { useLog } from "../log/follow";
-import { Act, Copy, Loaded, Revision, State, Time, Took, Waiting, stateOf, useMay, useTitle } from "../ui";
+import { Act, Copy, Loaded, Revision, State, Time, Took, stateOf, useMay, useTitle } from "../ui";
 
 const LogView = lazy(() => import("../log/view"));
 /** Files that are listed at once. */
@@ -134,17 +134,13 @@ function Shown({ job, wanted, choose, onChange }: { job: Job; wanted?: number; c
 }
 
 function Retry({ job }: { job: Job }) {
-  const [made, setMade] = useState<string>();
-  return made ? (
-    <Link className="button" href={`/builds/${made}`}>
-      To the new job
-    </Link>
-  ) : (
+  const [, go] = useLocation();
+  return (
     <Act
       className={job.outcome === "success" ? undefined : "first"}
       touches={["job", "build", "builds", "commit"]}
       run={() => value(client.POST("/api/v1/jobs/{job}/retry", { params: { path: { job: job.id } } }))}
-      then={() => setMade(job.build)}
+      then={(made) => go(`/jobs/${(made as Job).id}`)}
     >
       Retry
     </Act>
@@ -298,16 +294,17 @@ export function quoted(word: string): string {
 function ByHand({ job, attempt }: { job: Job; attempt: Attempt }) {
   const sandbox = attempt.sandbox;
   if (!sandbox || job.kind !== "leg") return null;
-  const environment = Object.entries(sandbox.environment).flatMap(([name, text]) => ["-e", quoted(`${name}=${text}`)]);
+  const environment = Object.entries(sandbox.environment ?? {}).flatMap(([name, text]) => ["-e", quoted(`${name}=${text}`)]);
   const steps = attempt.steps.map((step) => step.run).join("\n");
-  const command = ["docker run -it", ...sandbox.options.map(quoted), ...environment, quoted(sandbox.image), "sh"].join(" ");
-  const run = `kiln run ${job.id}`;
+  const command = ["docker run -it", ...(sandbox.options ?? []).map(quoted), ...environment, quoted(sandbox.image), "sh"].join(" ");
+  const whole = `kiln show ${job.id} --by-hand`;
   return (
     <details>
       <summary>Run this by hand</summary>
-      <p>
-        <code>kiln show {job.id} --command</code> says the same. A container like this one's:
-      </p>
+      <p>Everything as a few lines of shell, the source and the bounds, too:</p>
+      <pre className="code">{whole}</pre>
+      <Copy text={whole} />
+      <p>A container like this one's:</p>
       <pre className="code">{command}</pre>
       <Copy text={command} label="Copy the command" />
       {steps ? (
@@ -317,7 +314,6 @@ function ByHand({ job, attempt }: { job: Job; attempt: Attempt }) {
           <Copy text={steps} label="Copy the steps" />
         </>
       ) : null}
-      <span hidden>{run}</span>
     </details>
   );
 }

@@ -15,7 +15,7 @@ export function SignIn({ onDone }: { onDone: () => void }) {
     setBusy(true);
     setProblem("");
     try {
-      await value(client.POST("/api/v1/session", { body: { token: token.trim() } }));
+      await value(client.POST("/api/v1/session", { body: { token: btoa(token.trim()) } }));
       setToken("");
       onDone();
     } catch (error) {
