@@ -63,6 +63,15 @@ export class Agent {
     return new Promise((done) => this.#waiting.push(done));
   }
 
+  /** The next job of a build; others succeed. */
+  async jobOf(build: string): Promise<ScriptedJob> {
+    for (;;) {
+      const job = await this.job();
+      if (job.build === build) return job;
+      await job.finish("success");
+    }
+  }
+
   async post(path: string, body: unknown): Promise<Json> {
     const answer = await fetch(`${this.#server.base}/agent/v1/${path}`, {
       method: "POST",
@@ -113,6 +122,7 @@ export class Agent {
 /** A job of a scripted agent. */
 export class ScriptedJob {
   id: string;
+  build: string;
   toolchain: string;
   attempt: number;
   #agent: Agent;
@@ -123,6 +133,7 @@ export class ScriptedJob {
   constructor(agent: Agent, claimed: Json) {
     this.#agent = agent;
     this.id = claimed.job;
+    this.build = claimed.build;
     this.attempt = claimed.attempt;
     this.toolchain = claimed.work.toolchain ?? "";
   }

@@ -61,7 +61,7 @@ export class Server {
     for (let tries = 0; ; tries += 1) {
       const answer = await fetch(`${this.base}/readyz`).catch(() => undefined);
       if (answer?.ok) return;
-      if (tries > 300 || this.#child.exitCode !== null) throw new Error(`the server did not start:\n${this.#output}`);
+      if (tries > 300 || this.#child.exitCode !== null) throw new Error(`the server did not start:\n${this.output()}`);
       await new Promise((done) => setTimeout(done, 100));
     }
   }
@@ -90,7 +90,7 @@ export class Server {
   }
 
   output(): string {
-    return this.#output;
+    return this.#output.slice(-2_000);
   }
 
   /** A request as the administrator. */
@@ -119,7 +119,7 @@ export class Server {
       if (shown.state === "finished") return shown;
       await new Promise((done) => setTimeout(done, 100));
     }
-    throw new Error(`build ${build} does not end:\n${this.#output}`);
+    throw new Error(`build ${build} does not end:\n${this.output()}`);
   }
 
   /** A folder below the server's own, which goes with it. */
@@ -140,7 +140,7 @@ export class Repo {
 
   git(...args: string[]): string {
     const identity = ["-c", "user.name=Ada L.", "-c", "user.email=ada@example.org", "-c", "commit.gpgsign=false"];
-    return execFileSync("git", [...identity, ...args], { cwd: this.#path, encoding: "utf8" }).trim();
+    return execFileSync("git", [...identity, ...args], { cwd: this.#path, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
   }
 
   /** Commits these files; the commit. */

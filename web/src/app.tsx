@@ -3,14 +3,14 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Component, type ReactNode, Suspense, lazy, useEffect, useRef, useState } from "react";
 import { Link, Route, Switch, useLocation } from "wouter";
-import { ApiError, SERVER, client, onSignedOut, value } from "./lib/api";
+import { SERVER, client, onSignedOut, value } from "./lib/api";
 import { useConnection } from "./lib/live";
 import { BuildPage } from "./pages/build";
 import { Builds } from "./pages/builds";
 import { CommitPage } from "./pages/commit";
 import { JobPage } from "./pages/job";
 import { SignIn } from "./pages/signin";
-import { Empty, Popup, Problem, Waiting, WhoContext, isTyping } from "./ui";
+import { Popup, Problem, Waiting, WhoContext, isTyping } from "./ui";
 
 const Projects = lazy(() => import("./pages/projects"));
 const ProjectPage = lazy(() => import("./pages/project"));
@@ -51,16 +51,16 @@ export function App() {
     queryFn: () => value(client.GET("/api/v1/whoami")),
     staleTime: Number.POSITIVE_INFINITY,
   });
-  useEffect(() => {
-    onSignedOut(() => void queries.invalidateQueries({ queryKey: ["who"] }));
-  }, [queries]);
+  // Said by whichever request is refused first, who this is among them.
+  const [isOut, setOut] = useState(false);
+  useEffect(() => onSignedOut(() => setOut(true)), []);
 
-  if (who.error instanceof ApiError && who.error.status === 401) {
+  if (isOut) {
     return (
       <SignIn
         onDone={() => {
           queries.clear();
-          void who.refetch();
+          setOut(false);
         }}
       />
     );
@@ -146,11 +146,12 @@ function Frame({ name }: { name: string }) {
               <Route path="/new" component={NewBuild} />
               <Route path="/account" component={Account} />
               <Route>
-                <Empty title="There is no such page">
+                <div className="empty">
+                  <h1>There is no such page</h1>
                   <p>
                     Perhaps it was removed. <Link href="/">To the builds</Link>
                   </p>
-                </Empty>
+                </div>
               </Route>
             </Switch>
           </Suspense>
@@ -198,7 +199,7 @@ function Keys({ title, keys }: { title: string; keys: [string, string][] }) {
 }
 
 function useKeys(go: (to: string) => void, help: () => void) {
-  const prefix = useRef(0);
+  const prefix = useRef(Number.NEGATIVE_INFINITY);
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       if (event.key === "Escape" && event.target instanceof HTMLElement && event.target.tagName === "INPUT") {
@@ -207,7 +208,7 @@ function useKeys(go: (to: string) => void, help: () => void) {
       }
       if (isTyping(event)) return;
       const goes = performance.now() - prefix.current < 1_200;
-      prefix.current = event.key === "g" ? performance.now() : 0;
+      prefix.current = event.key === "g" ? performance.now() : Number.NEGATIVE_INFINITY;
       if (goes) {
         const place = event.key === "a" ? "/account" : PLACES.find(([, , key]) => key === event.key)?.[0];
         if (place) {

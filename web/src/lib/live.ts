@@ -9,6 +9,9 @@ import { type Connection, type Sent, follow } from "./sse";
 /** The shortest time between two looks at the same, in milliseconds. */
 const PAUSE = 500;
 
+/** What may look otherwise with every change. */
+const LISTS = new Set(["builds", "commit", "queues", "agents", "refs", "history"]);
+
 type Listener = () => void;
 
 class Live {
@@ -94,13 +97,17 @@ class Live {
   #look() {
     const changed = this.#changed;
     this.#changed = new Set();
-    void this.#client?.invalidateQueries({
-      predicate: ({ queryKey: [kind, id] }) => {
-        if (changed.has("all")) return kind !== "who";
-        if (kind === "build" || kind === "job") return changed.has(`${kind} ${String(id)}`);
-        return kind === "builds" || kind === "commit" || kind === "queues" || kind === "agents" || kind === "refs" || kind === "history";
-      },
-    });
+    const predicate = ({ queryKey: [kind, id] }: { queryKey: readonly unknown[] }) => {
+      if (changed.has("all")) return kind !== "who";
+      if (kind === "build" || kind === "job") return changed.has(`${kind} ${String(id)}`);
+      return LISTS.has(String(kind));
+    };
+    // An answer that is on its way may be older than the change: it is not cut off, but looked at again after it.
+    if (this.#client?.isFetching({ predicate })) {
+      for (const what of changed) this.#changed.add(what);
+      this.#soon();
+    }
+    void this.#client?.invalidateQueries({ predicate }, { cancelRefetch: false });
   }
 
   #say(connection: Connection) {

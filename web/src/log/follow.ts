@@ -42,13 +42,15 @@ class Follower {
   #state: Followed;
   #job: string;
   #wanted: number | undefined;
+  #from: number | undefined;
   #onChange: () => void;
 
-  constructor(job: string, attempt: number | undefined, onChange: () => void) {
+  constructor(job: string, wanted: number | undefined, from: number | undefined, onChange: () => void) {
     this.#job = job;
-    this.#wanted = attempt;
+    this.#wanted = wanted;
+    this.#from = wanted ?? from;
     this.#onChange = onChange;
-    this.#state = { store: new LogStore(), attempt, connection: "connecting", problem: undefined, isWhole: false };
+    this.#state = { store: new LogStore(), attempt: this.#from, connection: "connecting", problem: undefined, isWhole: false };
   }
 
   subscribe = (listener: () => void) => {
@@ -82,7 +84,7 @@ class Follower {
   }
 
   #open() {
-    const query = this.#wanted ? `?attempt=${this.#wanted}` : "";
+    const query = this.#from ? `?attempt=${this.#from}` : "";
     this.#stream = follow({
       url: `${SERVER}/api/v1/jobs/${this.#job}/log/stream${query}`,
       last: this.#last,
@@ -130,18 +132,18 @@ class Follower {
   };
 }
 
-/** The log of an attempt; without one, of the newest, and then of whichever begins next. */
-export function useLog(job: string, attempt: number | undefined, onChange: () => void): Followed {
+/** The log of the wanted attempt; without one, of that `from` which it is read, and of whichever begins next. */
+export function useLog(job: string, wanted: number | undefined, from: number | undefined, onChange: () => void): Followed {
   const change = useRef(onChange);
   change.current = onChange;
-  const [follower, setFollower] = useState(() => new Follower(job, attempt, () => change.current()));
-  const key = `${job} ${attempt}`;
+  const [follower, setFollower] = useState(() => new Follower(job, wanted, from, () => change.current()));
+  const key = `${job} ${wanted}`;
   const known = useRef(key);
   useEffect(() => {
     let current = follower;
     if (known.current !== key) {
       known.current = key;
-      current = new Follower(job, attempt, () => change.current());
+      current = new Follower(job, wanted, from, () => change.current());
       setFollower(current);
     }
     current.start();

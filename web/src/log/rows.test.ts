@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { parse } from "../lib/ansi";
-import { hashOf, highlight, layout, linesOf, looksLikeError, rowAt, rowOf } from "./rows";
+import { ERROR_HINT, hashOf, highlight, layout, linesOf, looksLikeError, rowAt, rowOf } from "./rows";
 import { LogStore } from "./store";
 
 function store() {
@@ -77,6 +77,7 @@ describe("rows", () => {
       "collect2: error: ld returned 1 exit status",
     ]) {
       expect(looksLikeError(text), text).toBe(true);
+      expect(ERROR_HINT.test(text), text).toBe(true);
     }
     for (const text of ["checking for error.h... yes", "gcc -c error.c", "0 errors", "-Werror=x"]) {
       expect(looksLikeError(text), text).toBe(false);

@@ -114,6 +114,10 @@ export function hashOf([first, last]: [number, number]): string {
   return first === last ? `#L${first}` : `#L${first}-L${last}`;
 }
 
+/** What every line has that looks like an error. */
+export const ERROR_HINT =
+  /error|undefined reference|\*\*\*|build stopped|FAILED:|multiple definition|collect2|ld returned/i;
+
 /** Whether a line looks like what made a build fail. */
 export function looksLikeError(text: string): boolean {
   return /(^|[\s:])(fatal )?error(:| C\d+| LNK)|undefined reference to|^make(\[\d+\])?: \*\*\* |^CMake Error|^ninja: (error|build stopped)|^FAILED: |multiple definition of|^collect2: |ld returned \d/i.test(

@@ -72,6 +72,19 @@ class Column<T extends Uint32Array | Uint8Array> {
   }
 }
 
+/** Text without the escape sequences that usual programs write, as a quick look at many lines. */
+function bare(text: string): string {
+  if (!text.includes("\u001b")) return text;
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
+  return text.replace(/\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\))/g, "");
+}
+
+/** Whether what is seen of it is not what stands there in this order. */
+function isRewritten(text: string): boolean {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
+  return /\r(?!\n)|\u0008|[\u009b\u009d]|\u001b[^[\]]/.test(text);
+}
+
 export class LogStore {
   #pieces: Piece[] = [];
   #piece = new Column((n) => new Uint32Array(n));
@@ -204,8 +217,8 @@ export class LogStore {
       if (at !== piece) {
         piece = at;
         const whole = this.#pieces[at]?.text ?? "";
-        // Most pieces do not have it: they are passed over whole, unless colours could be in between.
-        mayHave = whole.includes("\u001b") || whole.includes("\r") || whole.toLowerCase().includes(wanted);
+        // Most pieces do not have it: they are passed over whole.
+        mayHave = isRewritten(whole) || bare(whole).toLowerCase().includes(wanted);
       }
       if (mayHave && strip(this.raw(number)).toLowerCase().includes(wanted)) hits.push(number);
       if ((number & 255) === 0 && performance.now() - begun > 8) {
@@ -219,11 +232,19 @@ export class LogStore {
     if (hits.length > 0) found(hits);
   }
 
-  /** The first line for which this is true, in turns. */
-  async first(is: (text: string) => boolean, signal: AbortSignal): Promise<number | undefined> {
+  /** The first line for which this is true, in turns; what does not match `hint` has none. */
+  async first(is: (text: string) => boolean, hint: RegExp, signal: AbortSignal): Promise<number | undefined> {
     let begun = performance.now();
+    let piece = -1;
+    let mayHave = false;
     for (let number = 0; number < this.lines; number += 1) {
-      if (is(strip(this.raw(number)))) return number;
+      const at = this.#piece.get(number);
+      if (at !== piece) {
+        piece = at;
+        const whole = this.#pieces[at]?.text ?? "";
+        mayHave = isRewritten(whole) || hint.test(bare(whole));
+      }
+      if (mayHave && is(strip(this.raw(number)))) return number;
       if ((number & 255) === 0 && performance.now() - begun > 8) {
         await new Promise((resolve) => setTimeout(resolve, 0));
         if (signal.aborted) return undefined;

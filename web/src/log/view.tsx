@@ -6,7 +6,7 @@ import { logUrl } from "../lib/api";
 import { bytes, clock, count, duration } from "../lib/format";
 import { isTyping } from "../ui";
 import type { Followed } from "./follow";
-import { type Part, hashOf, highlight, layout, linesOf, looksLikeError, rowAt, rowOf } from "./rows";
+import { ERROR_HINT, type Part, hashOf, highlight, layout, linesOf, looksLikeError, rowAt, rowOf } from "./rows";
 import type { Line, StepState } from "./store";
 
 /** The height of a row; the style sheet has the same. */
@@ -303,7 +303,7 @@ export default function LogView({
   }, []);
 
   const toError = useCallback(async () => {
-    const first = await store.first(looksLikeError, new AbortController().signal);
+    const first = await store.first(looksLikeError, ERROR_HINT, new AbortController().signal);
     if (first !== undefined) {
       setPicked([first + 1, first + 1]);
       show(first);

@@ -1,11 +1,12 @@
 // All builds, the newest first, as they happen. What is asked for stands in the address.
 
 import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
-import { useCallback, useEffect, useState } from "react";
+import { memo, useCallback, useEffect, useState } from "react";
 import { Link, useLocation, useSearchParams } from "wouter";
 import { type Build, type BuildState, type Outcome, client, counting, sourceOf, value } from "../lib/api";
 import { refName, repository } from "../lib/format";
 import { useLive } from "../lib/live";
+import { sharePages } from "../lib/share";
 import { Empty, Leg, Loaded, Revision, State, Time, Took, stateOf, useRows, useTitle } from "../ui";
 
 const FIELDS = ["project", "branch", "commit", "toolchain", "state", "outcome"] as const;
@@ -35,6 +36,7 @@ export function Builds() {
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next ?? undefined,
     placeholderData: keepPreviousData,
+    structuralSharing: sharePages,
   });
   const items = builds.data?.pages.flatMap((page) => page.items) ?? [];
   const open = useCallback(
@@ -176,47 +178,54 @@ export function BuildTable({ builds, chosen = -1 }: { builds: Build[]; chosen?: 
         </thead>
         <tbody>
           {builds.map((build, at) => (
-            <tr key={build.id} className={at === chosen ? "chosen" : undefined}>
-              <td className="tight">
-                <State is={stateOf(build)} />
-              </td>
-              <td className="what">
-                <Link className="subject" href={`/builds/${build.id}`}>
-                  {build.commit_info?.subject || title(build)}
-                </Link>
-                <span className="quiet">
-                  {build.commit_info ? `${build.commit_info.author}, ` : ""}
-                  {build.trigger.replace("_", " ")}
-                </span>
-              </td>
-              <td className="what">
-                {build.project ? <Link href={`/projects/${build.project}`}>{build.project}</Link> : <span>{place(build)}</span>}
-                <br />
-                <span className="quiet">
-                  {sourceOf(build).ref ? `${refName(sourceOf(build).ref ?? "")} ` : ""}
-                  <Revision of={build.commit} />
-                </span>
-              </td>
-              <td className="legs-cell">
-                <div className="legs">
-                  {counting(build.jobs).map((job) => (
-                    <Leg key={job.id} job={job} />
-                  ))}
-                </div>
-              </td>
-              <td className="num">
-                <Took from={build.created_at} to={build.finished_at} />
-              </td>
-              <td className="tight quiet">
-                <Time at={build.created_at} />
-              </td>
-            </tr>
+            <BuildRow key={build.id} build={build} isChosen={at === chosen} />
           ))}
         </tbody>
       </table>
     </div>
   );
 }
+
+/** A line of the list; drawn again only when its build has changed. */
+const BuildRow = memo(function BuildRow({ build, isChosen }: { build: Build; isChosen: boolean }) {
+  return (
+    <tr className={isChosen ? "chosen" : undefined}>
+      <td className="tight">
+        <State is={stateOf(build)} />
+      </td>
+      <td className="what">
+        <Link className="subject" href={`/builds/${build.id}`}>
+          {build.commit_info?.subject || title(build)}
+        </Link>
+        <span className="quiet">
+          {build.commit_info ? `${build.commit_info.author}, ` : ""}
+          {build.trigger.replace("_", " ")}
+        </span>
+      </td>
+      <td className="what">
+        {build.project ? <Link href={`/projects/${build.project}`}>{build.project}</Link> : <span>{place(build)}</span>}
+        <br />
+        <span className="quiet">
+          {sourceOf(build).ref ? `${refName(sourceOf(build).ref ?? "")} ` : ""}
+          <Revision of={build.commit} />
+        </span>
+      </td>
+      <td className="legs-cell">
+        <div className="legs">
+          {counting(build.jobs).map((job) => (
+            <Leg key={job.id} job={job} />
+          ))}
+        </div>
+      </td>
+      <td className="num">
+        <Took from={build.created_at} to={build.finished_at} />
+      </td>
+      <td className="tight quiet">
+        <Time at={build.created_at} />
+      </td>
+    </tr>
+  );
+});
 
 function place(build: Build): string {
   const { url } = sourceOf(build);

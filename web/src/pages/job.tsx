@@ -46,7 +46,7 @@ function Shown({ job, wanted, choose, onChange }: { job: Job; wanted?: number; c
   const isRunning = job.state !== "finished";
   const [begin] = useState(() => newest?.number);
   // A job that has not begun is followed from its first attempt on.
-  const followed = useLog(job.id, wanted ?? begin, onChange);
+  const followed = useLog(job.id, wanted, begin, onChange);
   const build = useQuery({
     queryKey: ["build", job.build],
     queryFn: () => value(client.GET("/api/v1/builds/{build}", { params: { path: { build: job.build } } })),

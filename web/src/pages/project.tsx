@@ -381,6 +381,7 @@ function Settings({ project, watch }: { project: Project; watch?: Watch }) {
 function ListField({ label, help, items, onChange }: { label: string; help: string; items: string[]; onChange: (items: string[]) => void }) {
   const [text, setText] = useState(items.join(", "));
   return (
+    <>
     <label className="field">
       <span>{label}</span>
       <input
@@ -393,5 +394,6 @@ function ListField({ label, help, items, onChange }: { label: string; help: stri
       />
     </label>
     <small className="help">{help}</small>
+    </>
   );
 }
