@@ -9,6 +9,7 @@ kiln() { "$(target_dir)/$profile/kiln" "$@"; }
 build_kiln() {
     local flags=()
     [[ $profile == debug ]] || flags=(--release)
+    build_web
     say "Building kiln ($profile)"
     cargo build --locked "${flags[@]}"
 }
@@ -49,13 +50,18 @@ cmd_test() {
     ensure_engine
     build_kiln
     build_images
+    local failed=()
     if cargo nextest --version >/dev/null 2>&1; then
         say "Running the tests (cargo nextest)"
-        cargo nextest run --locked --no-fail-fast "${chosen[@]}" "$@"
+        cargo nextest run --locked --no-fail-fast "${chosen[@]}" "$@" || failed+=("cargo nextest")
     else
         say "Running the tests (cargo test)"
-        cargo test --locked --no-fail-fast --lib --bins --tests --examples -- "${skipped[@]}" "$@"
+        cargo test --locked --no-fail-fast --lib --bins --tests --examples -- "${skipped[@]}" "$@" ||
+            failed+=("cargo test")
     fi
+    # A filter names tests of the first kind.
+    (($#)) || test_web || failed+=("the web page")
+    ((${#failed[@]} == 0)) || die "failed: ${failed[*]}"
 }
 
 # The one place that knows what the bench program is called. Measured is the release build of kiln;

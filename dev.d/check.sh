@@ -68,7 +68,7 @@ cmd_check() {
     local failed=() step start
     prepare_machine
     install_tools || die "could not install the tools"
-    for step in fmt clippy otel doc tidy machete deny typos kubernetes; do
+    for step in fmt clippy otel doc tidy web machete deny typos kubernetes; do
         say "check: $step"
         start=$SECONDS
         "check_$step" || failed+=("$step")

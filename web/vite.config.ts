@@ -1,5 +1,5 @@
 import react from "@vitejs/plugin-react";
-import { type Plugin, loadEnv } from "vite";
+import { loadEnv, type Plugin } from "vite";
 import { defineConfig } from "vitest/config";
 
 // Served from elsewhere, the page says by itself what it may do: its server's headers are somebody else's.
@@ -24,7 +24,12 @@ export default defineConfig(({ mode }) => {
   const server = process.env.KILN_SERVER ?? "http://127.0.0.1:8000";
   return {
     plugins: [react(), policy(api && (api.includes("://") ? api : `https://${api}`))],
-    build: { outDir: "dist/app", emptyOutDir: true, modulePreload: { polyfill: false }, assetsInlineLimit: 0 },
+    build: {
+      outDir: "dist/app",
+      emptyOutDir: true,
+      modulePreload: { polyfill: false },
+      assetsInlineLimit: 0,
+    },
     server: { proxy: { "/api": server, "/docs": server } },
     test: { environment: "jsdom", include: ["src/**/*.test.{ts,tsx}"], setupFiles: ["src/test.ts"] },
   };

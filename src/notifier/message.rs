@@ -58,7 +58,7 @@ impl Notifier {
         let job = self.store.newest_job(project, &commit, toolchain.as_ref()).await?;
         let Some(job) = job else { return Ok(None) };
         let (state, description) = told(&job);
-        let link = self.public(&format!("api/v1/jobs/{}/log", job.job.id));
+        let link = self.public(&format!("jobs/{}", job.job.id));
         let context = toolchain.map_or_else(|| "kiln".to_owned(), |name| format!("kiln/{name}"));
         Ok(Some(CommitStatus { commit, state, context, description, link }))
     }

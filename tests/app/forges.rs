@@ -602,7 +602,7 @@ async fn forges_and_others_are_told_how_builds_go() {
         let context = if *kind == TargetKind::Gitlab { &body["name"] } else { &body["context"] };
         assert_eq!(context, "kiln/gcc:14");
         let link = body["target_url"].as_str().unwrap();
-        assert_eq!(link, format!("https://kiln.example.org/api/v1/jobs/{}/log", leg.job));
+        assert_eq!(link, format!("https://kiln.example.org/jobs/{}", leg.job));
     }
     agent.end(&leg, Verdict::Success).await;
     for (kind, forge) in &forges {

@@ -60,3 +60,4 @@ mod texts;
 mod traces;
 mod uploads;
 mod watch;
+mod web;

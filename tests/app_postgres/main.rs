@@ -80,5 +80,7 @@ mod strict;
 mod uploads;
 #[path = "../app/watch.rs"]
 mod watch;
+#[path = "../app/web.rs"]
+mod web;
 
 mod servers;

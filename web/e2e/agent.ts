@@ -29,7 +29,13 @@ export class Agent {
   #waiting: ((job: ScriptedJob) => void)[] = [];
   #claimed: ScriptedJob[] = [];
   /** What plans say of the commit. */
-  info: Json = { author: "Ada L.", email: "ada@example.org", message: "Scripted", committed_at: new Date(0).toISOString(), changed_paths: [] };
+  info: Json = {
+    author: "Ada L.",
+    email: "ada@example.org",
+    message: "Scripted",
+    committed_at: new Date(0).toISOString(),
+    changed_paths: [],
+  };
   toolchains: string[];
 
   constructor(server: Server, name = "scripted", toolchains = ["gcc:14", "clang:19"]) {
@@ -75,7 +81,10 @@ export class Agent {
   async post(path: string, body: unknown): Promise<Json> {
     const answer = await fetch(`${this.#server.base}/agent/v1/${path}`, {
       method: "POST",
-      headers: { authorization: `Bearer ${this.#token}`, "content-type": typeof body === "string" ? "application/octet-stream" : "application/json" },
+      headers: {
+        authorization: `Bearer ${this.#token}`,
+        "content-type": typeof body === "string" ? "application/octet-stream" : "application/json",
+      },
       body: typeof body === "string" ? body : JSON.stringify(body),
     });
     const text = await answer.text();
@@ -98,7 +107,12 @@ export class Agent {
             memory_bytes: 64 * 2 ** 30,
             engine: "scripted",
             version: "0.1.0",
-            toolchains: this.toolchains.map((name) => ({ name, image: `sha256:${"ab".repeat(32)}`, recipe_digest: "r", compiler: `${name} (scripted)` })),
+            toolchains: this.toolchains.map((name) => ({
+              name,
+              image: `sha256:${"ab".repeat(32)}`,
+              recipe_digest: "r",
+              compiler: `${name} (scripted)`,
+            })),
             labels: [],
           },
         });
@@ -143,7 +157,13 @@ export class ScriptedJob {
   }
 
   #header(kind: Json): string {
-    const header = { seq: this.#seq, offset: this.#offset, at: new Date().toISOString(), ...(this.#step === undefined ? {} : { step: this.#step }), ...kind };
+    const header = {
+      seq: this.#seq,
+      offset: this.#offset,
+      at: new Date().toISOString(),
+      ...(this.#step === undefined ? {} : { step: this.#step }),
+      ...kind,
+    };
     this.#seq += 1;
     return `${JSON.stringify(header)}\n`;
   }
@@ -181,7 +201,10 @@ export class ScriptedJob {
 
   async stepBegins(name: string, run: string, kind = "command") {
     this.#step = this.#step === undefined ? 0 : this.#step + 1;
-    await this.#agent.post(`${this.#path}/log`, this.#header({ kind: "step_start", name, step_kind: kind, run }));
+    await this.#agent.post(
+      `${this.#path}/log`,
+      this.#header({ kind: "step_start", name, step_kind: kind, run }),
+    );
   }
 
   async stepEnds(exitCode: number) {
@@ -198,7 +221,16 @@ export class ScriptedJob {
       verdict: verdict === "success" ? { verdict: "success" } : { verdict: "failed", cause: verdict.failed },
       message: verdict === "success" ? "" : `scripted: ${verdict.failed}`,
       log_end: { seq: this.#seq, offset: this.#offset },
-      usage: { peak_memory_bytes: 50_000_000, cpu_millis: 900, source_millis: 5, sandbox_millis: 90, run_millis: 1200, collect_millis: 7, cache_hits: 0, cache_misses: 0 },
+      usage: {
+        peak_memory_bytes: 50_000_000,
+        cpu_millis: 900,
+        source_millis: 5,
+        sandbox_millis: 90,
+        run_millis: 1200,
+        collect_millis: 7,
+        cache_hits: 0,
+        cache_misses: 0,
+      },
       diagnostics: null,
       artifacts: null,
       plan: null,

@@ -81,7 +81,8 @@ export function foreign(known: string[]): string[] {
   for (const element of document.querySelectorAll("*")) {
     const tag = element.tagName.toLowerCase();
     if (!elements.has(tag)) found.push(`<${tag}>`);
-    if (tag === "script" && !/^\/(assets\/|theme\.js)/.test(element.getAttribute("src") ?? "")) found.push("a script");
+    if (tag === "script" && !/^\/(assets\/|theme\.js)/.test(element.getAttribute("src") ?? ""))
+      found.push("a script");
     if (tag === "img" && element.getAttribute("src") !== "/kiln.svg") found.push("an image");
     if (tag === "link") {
       const { origin, pathname } = new URL((element as HTMLLinkElement).href);
@@ -89,7 +90,8 @@ export function foreign(known: string[]): string[] {
     }
     for (const { name, value } of element.attributes) {
       if (name.startsWith("on")) found.push(`${tag} ${name}`);
-      if (/^(href|src|action|formaction)$/.test(name) && /^\s*(javascript|data|vbscript):/i.test(value)) found.push(`${tag} ${name}=${value}`);
+      if (/^(href|src|action|formaction)$/.test(name) && /^\s*(javascript|data|vbscript):/i.test(value))
+        found.push(`${tag} ${name}=${value}`);
     }
   }
   return found;

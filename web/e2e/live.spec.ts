@@ -1,6 +1,6 @@
 // What changes is seen as it changes, whatever happens to the connection. Jobs are scripted line by line.
 
-import { type Page, expect, test } from "@playwright/test";
+import { expect, type Page, test } from "@playwright/test";
 import { Agent } from "./agent";
 import { Repo, Server, signIn } from "./server";
 
@@ -37,7 +37,9 @@ function streams(page: Page) {
   return { open, most: () => most };
 }
 
-test("a build appears, runs and ends in the list by itself, over one stream and without polling", async ({ page }) => {
+test("a build appears, runs and ends in the list by itself, over one stream and without polling", async ({
+  page,
+}) => {
   await signIn(page, server);
   const seen = streams(page);
   const lists: string[] = [];
@@ -61,7 +63,10 @@ test("a build appears, runs and ends in the list by itself, over one stream and 
   expect(seen.most()).toBe(1);
 });
 
-test("a log is followed through a lost connection and a killed server, without loss or repeat", async ({ page, context }) => {
+test("a log is followed through a lost connection and a killed server, without loss or repeat", async ({
+  page,
+  context,
+}) => {
   await signIn(page, server);
   const { id } = await submit();
   const job = await agent.job();
@@ -95,7 +100,9 @@ test("a log is followed through a lost connection and a killed server, without l
   await job.finish({ failed: "compile" });
   await expect(page.locator(".says")).toContainText("scripted: compile");
   const shown = await page.locator(".log-view .row .text").allTextContents();
-  expect(shown.filter((text) => text.startsWith("line "))).toEqual(Array.from({ length: 40 }, (_, i) => `line ${i}`));
+  expect(shown.filter((text) => text.startsWith("line "))).toEqual(
+    Array.from({ length: 40 }, (_, i) => `line ${i}`),
+  );
   expect(seen.most()).toBeLessThanOrEqual(1);
   expect((await server.finished(id)).outcome).toBe("failure");
 });

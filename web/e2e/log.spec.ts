@@ -20,7 +20,10 @@ test.afterAll(async () => {
 });
 
 async function begun() {
-  const { id } = await server.api("POST", "builds", { source: { git: { url: repo.url } }, toolchains: ["gcc:14"] });
+  const { id } = await server.api("POST", "builds", {
+    source: { git: { url: repo.url } },
+    toolchains: ["gcc:14"],
+  });
   const job = await agent.job();
   await job.start(2);
   return { id, job };
@@ -55,7 +58,9 @@ test("colours, carriage returns, links, streams, times, numbers, folds", async (
   await job.stepBegins("configure", "./configure", "configure");
   await job.write("checking...\r done\n");
   await job.write("\x1b[32mgreen\x1b[0m \x1b[38;5;208morange\x1b[0m \x1b[38;2;1;2;250mblue\x1b[0m\n");
-  await job.write("\x1b]8;;https://gcc.gnu.org/x\x1b\\good\x1b]8;;\x1b\\ \x1b]8;;javascript:alert(1)\x1b\\bad\x1b]8;;\x1b\\\n");
+  await job.write(
+    "\x1b]8;;https://gcc.gnu.org/x\x1b\\good\x1b]8;;\x1b\\ \x1b]8;;javascript:alert(1)\x1b\\bad\x1b]8;;\x1b\\\n",
+  );
   await job.stepEnds(0);
   await job.stepBegins("compile", "make", "compile");
   await job.write("a.c:1:2: error: no\n", "stderr");

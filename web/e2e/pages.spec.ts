@@ -4,9 +4,16 @@
 import { mkdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { type Page, expect, test } from "@playwright/test";
+import { expect, type Page, test } from "@playwright/test";
 import { Agent } from "./agent";
 import { Repo, Server, signIn } from "./server";
+
+/** What axe says, as far as it is read. */
+interface Axe {
+  run(
+    what: Document,
+  ): Promise<{ violations: { id: string; nodes: { target: unknown; failureSummary: string }[] }[] }>;
+}
 
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const PICTURES = join(import.meta.dirname, "../screenshots");
@@ -17,8 +24,16 @@ let repo: Repo;
 /** A build of each kind, and the job of the failed one. */
 const made = { good: "", bad: "", job: "", running: "", commit: "", upload: "" };
 
-async function build(toolchains: string[], finish: (toolchain: string) => "success" | { failed: string }, more = {}) {
-  const { id } = await server.api("POST", "builds", { source: { git: { url: repo.url } }, toolchains, ...more });
+async function build(
+  toolchains: string[],
+  finish: (toolchain: string) => "success" | { failed: string },
+  more = {},
+) {
+  const { id } = await server.api("POST", "builds", {
+    source: { git: { url: repo.url } },
+    toolchains,
+    ...more,
+  });
   for (const _ of toolchains) {
     const job = await agent.job();
     await job.start(2);
@@ -39,7 +54,16 @@ async function build(toolchains: string[], finish: (toolchain: string) => "succe
         warnings: job.toolchain.startsWith("gcc") ? 3 : 5,
         ...(verdict === "success"
           ? {}
-          : { first_error: { file: "src/a.c", line: 7, column: 3, severity: "error", message: "'x' undeclared", excerpt: [{ line: 7, text: "  return x;" }] } }),
+          : {
+              first_error: {
+                file: "src/a.c",
+                line: 7,
+                column: 3,
+                severity: "error",
+                message: "'x' undeclared",
+                excerpt: [{ line: 7, text: "  return x;" }],
+              },
+            }),
       },
     });
   }
@@ -55,7 +79,9 @@ test.beforeAll(async () => {
   agent.info = { ...agent.info, message: "Make widgets round" };
   await server.api("POST", "projects", { name: "widget", url: repo.url });
   for (let i = 0; i < 6; i += 1) made.good = await build(["gcc:14", "clang:19"], () => "success");
-  made.bad = await build(["gcc:14", "clang:19"], (toolchain) => (toolchain === "clang:19" ? { failed: "compile" } : "success"));
+  made.bad = await build(["gcc:14", "clang:19"], (toolchain) =>
+    toolchain === "clang:19" ? { failed: "compile" } : "success",
+  );
   const { jobs } = await server.api("GET", `builds/${made.bad}`);
   made.job = jobs.find((job: { toolchain: string }) => job.toolchain === "clang:19").id;
   await server.api("PUT", "projects/widget/watch", {});
@@ -94,7 +120,11 @@ for (const scheme of ["light", "dark"] as const) {
     test.setTimeout(90_000);
     mkdirSync(PICTURES, { recursive: true });
     // The page's policy lets no script in but its own: what looks at it has to come from outside of it.
-    const context = await browser.newContext({ colorScheme: scheme, viewport: { width: 1280, height: 900 }, bypassCSP: true });
+    const context = await browser.newContext({
+      colorScheme: scheme,
+      viewport: { width: 1280, height: 900 },
+      bypassCSP: true,
+    });
     const page = await context.newPage();
     const said = listen(page);
     const violations: string[] = [];
@@ -103,17 +133,23 @@ for (const scheme of ["light", "dark"] as const) {
       for (const width of [1280, 390]) {
         await page.setViewportSize({ width, height: 900 });
         await page.waitForTimeout(150);
-        await page.screenshot({ path: join(PICTURES, `${name}-${scheme}-${width}.png`), fullPage: name !== "job" });
-        const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+        await page.screenshot({
+          path: join(PICTURES, `${name}-${scheme}-${width}.png`),
+          fullPage: name !== "job",
+        });
+        const wide = await page.evaluate(
+          () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+        );
         if (wide > 0) violations.push(`${name} at ${width}: ${wide} pixels too wide`);
       }
       await page.setViewportSize({ width: 1280, height: 900 });
       await page.addScriptTag({ path: AXE });
       const found = await page.evaluate(async () => {
-        // biome-ignore lint/suspicious/noExplicitAny: it comes as a script
-        const { violations } = await (window as any).axe.run(document);
-        // biome-ignore lint/suspicious/noExplicitAny: it comes as a script
-        return violations.map((v: any) => `${v.id}: ${v.nodes.map((n: any) => `${n.target} ${n.failureSummary}`).join(" | ")}`);
+        const { violations } = await (window as unknown as { axe: Axe }).axe.run(document);
+
+        return violations.map(
+          (v) => `${v.id}: ${v.nodes.map((n) => `${n.target} ${n.failureSummary}`).join(" | ")}`,
+        );
       });
       violations.push(...found.map((text: string) => `${name}: ${text}`));
     };
@@ -146,7 +182,12 @@ test("signing in and out: the token is nowhere in the page, and out is out", asy
   const cookies = await context.cookies();
   expect(cookies).toHaveLength(1);
   expect(cookies[0]).toMatchObject({ name: "kiln_session", httpOnly: true, sameSite: "Strict" });
-  const kept = await page.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage }) + document.cookie + document.documentElement.outerHTML);
+  const kept = await page.evaluate(
+    () =>
+      JSON.stringify({ ...localStorage, ...sessionStorage }) +
+      document.cookie +
+      document.documentElement.outerHTML,
+  );
   expect(kept).not.toContain(server.token());
   await page.getByRole("link", { name: "local" }).click();
   await page.getByRole("button", { name: "Sign out" }).click();
@@ -176,7 +217,11 @@ test("each role is shown what it may, and the server keeps to it", async ({ page
   await expect(page.getByRole("heading", { name: "Agents", exact: true })).toBeVisible();
   await expect(page.getByRole("button", { name: /Pause|Hold|Drain/ })).toHaveCount(0);
   const refused = await page.evaluate(async (build) => {
-    const answer = await fetch(`/api/v1/builds/${build}/retry`, { method: "POST", headers: { "x-kiln-page": "1", "content-type": "application/json" }, body: "{}" });
+    const answer = await fetch(`/api/v1/builds/${build}/retry`, {
+      method: "POST",
+      headers: { "x-kiln-page": "1", "content-type": "application/json" },
+      body: "{}",
+    });
     return answer.status;
   }, made.bad);
   expect(refused).toBe(403);
@@ -192,7 +237,10 @@ test("each role is shown what it may, and the server keeps to it", async ({ page
 
 test("without the header that only the page can send, a session changes nothing", async ({ page }) => {
   await signIn(page, server);
-  const status = await page.evaluate(async (build) => (await fetch(`/api/v1/builds/${build}/cancel`, { method: "POST" })).status, made.good);
+  const status = await page.evaluate(
+    async (build) => (await fetch(`/api/v1/builds/${build}/cancel`, { method: "POST" })).status,
+    made.good,
+  );
   expect(status).toBe(403);
 });
 
@@ -224,7 +272,10 @@ test("projects are added, changed, watched and checked; queues and agents are he
   await page.getByLabel("Why pause the queue default").fill("the disk is swapped");
   await page.getByRole("button", { name: "Pause", exact: true }).click();
   await expect(page.getByText("paused by local: the disk is swapped")).toBeVisible();
-  const { id } = await server.api("POST", "builds", { source: { git: { url: repo.url } }, toolchains: ["gcc:14"] });
+  const { id } = await server.api("POST", "builds", {
+    source: { git: { url: repo.url } },
+    toolchains: ["gcc:14"],
+  });
   await expect(page.getByRole("heading", { name: "What waits, and why" })).toBeVisible();
   await expect(page.getByText(/the disk is swapped/).nth(1)).toBeVisible();
   await page.getByRole("button", { name: "Resume the queue default" }).click();
@@ -261,7 +312,13 @@ test("everything goes by keyboard", async ({ page }) => {
   const to = await page.locator("tr.chosen a.subject").getAttribute("href");
   await page.keyboard.press("Enter");
   await expect(page).toHaveURL(server.base + to);
-  for (const [key, path] of [["p", "/projects"], ["q", "/queues"], ["t", "/toolchains"], ["a", "/account"], ["b", "/"]]) {
+  for (const [key, path] of [
+    ["p", "/projects"],
+    ["q", "/queues"],
+    ["t", "/toolchains"],
+    ["a", "/account"],
+    ["b", "/"],
+  ]) {
     await page.keyboard.press("g");
     await page.keyboard.press(key ?? "");
     await expect(page).toHaveURL(server.base + path);

@@ -24,7 +24,9 @@ test.afterAll(async () => {
   await server?.end();
 });
 
-test("a repository becomes a program: submit, watch, compare, download, and the hash is right", async ({ page }) => {
+test("a repository becomes a program: submit, watch, compare, download, and the hash is right", async ({
+  page,
+}) => {
   await signIn(page, server);
   await page.getByRole("link", { name: "New build" }).click();
   await page.getByLabel("Repository", { exact: true }).fill(repo.url);
@@ -36,19 +38,30 @@ test("a repository becomes a program: submit, watch, compare, download, and the 
   await expect(page.getByRole("row", { name: /clang:19/ })).toContainText("success", { timeout: 60_000 });
 
   // Side by side.
-  await page.getByRole("link", { name: /^[0-9a-f]{12}$/ }).first().click();
+  await page
+    .getByRole("link", { name: /^[0-9a-f]{12}$/ })
+    .first()
+    .click();
   const compared = page.getByRole("heading", { name: "Toolchains side by side" }).locator("..");
   await expect(compared.getByRole("row", { name: /gcc:14/ })).toContainText("gcc (Debian 14");
   await expect(compared.getByRole("row", { name: /clang:19/ })).toContainText("clang version 19");
   // Both warn of the variable that nobody uses.
-  await expect(compared.getByRole("row", { name: /gcc:14/ }).getByRole("cell").nth(4)).toHaveText("1");
+  await expect(
+    compared
+      .getByRole("row", { name: /gcc:14/ })
+      .getByRole("cell")
+      .nth(4),
+  ).toHaveText("1");
 
   // The log, and the program that was kept.
   await compared.getByRole("link", { name: "gcc:14", exact: true }).click();
   await expect(page.locator(".log-view")).toContainText("unused variable");
   await expect(page.locator(".row.step").filter({ hasText: "compile" })).toContainText("✓");
   const row = page.getByRole("row", { name: /app/ }).last();
-  const [download] = await Promise.all([page.waitForEvent("download"), row.getByRole("link", { name: "app" }).click()]);
+  const [download] = await Promise.all([
+    page.waitForEvent("download"),
+    row.getByRole("link", { name: "app" }).click(),
+  ]);
   expect(download.suggestedFilename()).toBe("app");
   const bytes = readFileSync(await download.path());
   const hash = createHash("sha256").update(bytes).digest("hex");
@@ -56,9 +69,19 @@ test("a repository becomes a program: submit, watch, compare, download, and the 
   expect(bytes.subarray(1, 4).toString()).toBe("ELF");
 
   // All of it, and the log as it was written.
-  const [archive] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "Download all" }).click()]);
-  expect(readFileSync(await archive.path()).subarray(0, 2).toString("hex")).toBe("1f8b");
-  const [raw] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "Raw" }).click()]);
+  const [archive] = await Promise.all([
+    page.waitForEvent("download"),
+    page.getByRole("link", { name: "Download all" }).click(),
+  ]);
+  expect(
+    readFileSync(await archive.path())
+      .subarray(0, 2)
+      .toString("hex"),
+  ).toBe("1f8b");
+  const [raw] = await Promise.all([
+    page.waitForEvent("download"),
+    page.getByRole("link", { name: "Raw" }).click(),
+  ]);
   expect(readFileSync(await raw.path(), "utf8")).toContain("unused variable");
 
   // How to do the same without kiln.
@@ -74,7 +97,10 @@ test("a running job is cancelled, and tried again", async ({ page }) => {
     steps: [{ name: "wait", run: "echo it waits; sleep 300" }],
   });
   await page.goto(`${server.base}/builds/${build.id}`);
-  await page.getByRole("row", { name: /gcc:14/ }).getByRole("link", { name: "gcc:14" }).click();
+  await page
+    .getByRole("row", { name: /gcc:14/ })
+    .getByRole("link", { name: "gcc:14" })
+    .click();
   await expect(page.locator(".log-view")).toContainText("it waits", { timeout: 40_000 });
   await page.getByRole("button", { name: "Cancel" }).click();
   await expect(page.locator(".head .state")).toHaveText("cancelled", { timeout: 30_000 });
@@ -90,15 +116,23 @@ test("a running job is cancelled, and tried again", async ({ page }) => {
 
 test("a failure is shown where it is", async ({ page }) => {
   const broken = new Repo(server, "broken");
-  broken.commit({ "main.c": "int main(void) { return x; }\n", Makefile: "app: main.c\n\t$(CC) -o $@ main.c\n" }, "Break it");
-  const { id } = await server.api("POST", "builds", { source: { git: { url: broken.url } }, toolchains: ["gcc:14"] });
+  broken.commit(
+    { "main.c": "int main(void) { return x; }\n", Makefile: "app: main.c\n\t$(CC) -o $@ main.c\n" },
+    "Break it",
+  );
+  const { id } = await server.api("POST", "builds", {
+    source: { git: { url: broken.url } },
+    toolchains: ["gcc:14"],
+  });
   const { jobs } = await server.finished(id);
   await signIn(page, server);
   await page.goto(`${server.base}/builds/${id}`);
   await expect(page.getByRole("row", { name: /gcc:14/ })).toContainText("compile");
   await page.goto(`${server.base}/jobs/${jobs[0].id}`);
   await expect(page.locator(".says pre")).toContainText("main.c:1:25");
-  await expect(page.locator(".says pre")).toContainText("'x' undeclared".replaceAll("'", "‘").replace("x‘", "x’"));
+  await expect(page.locator(".says pre")).toContainText(
+    "'x' undeclared".replaceAll("'", "‘").replace("x‘", "x’"),
+  );
   // The log opens at the error, which is marked.
   await expect(page.locator(".row.picked")).toContainText("error:");
 });

@@ -8,7 +8,8 @@ import { dirname, join, resolve } from "node:path";
 import type { Page } from "@playwright/test";
 
 const ROOT = resolve(import.meta.dirname, "../..");
-const KILN = process.env.KILN_TEST_BIN ?? join(process.env.CARGO_TARGET_DIR ?? join(ROOT, "target"), "debug/kiln");
+const KILN =
+  process.env.KILN_TEST_BIN ?? join(process.env.CARGO_TARGET_DIR ?? join(ROOT, "target"), "debug/kiln");
 
 /** A port that nothing listens on just now. */
 async function freePort(): Promise<number> {
@@ -61,7 +62,8 @@ export class Server {
     for (let tries = 0; ; tries += 1) {
       const answer = await fetch(`${this.base}/readyz`).catch(() => undefined);
       if (answer?.ok) return;
-      if (tries > 300 || this.#child.exitCode !== null) throw new Error(`the server did not start:\n${this.output()}`);
+      if (tries > 300 || this.#child.exitCode !== null)
+        throw new Error(`the server did not start:\n${this.output()}`);
       await new Promise((done) => setTimeout(done, 100));
     }
   }
@@ -98,7 +100,10 @@ export class Server {
   async api<T = any>(method: string, path: string, body?: unknown): Promise<T> {
     const answer = await fetch(`${this.base}/api/v1/${path}`, {
       method,
-      headers: { authorization: `Bearer ${this.token()}`, ...(body === undefined ? {} : { "content-type": "application/json" }) },
+      headers: {
+        authorization: `Bearer ${this.token()}`,
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+      },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
     const text = await answer.text();
@@ -139,8 +144,19 @@ export class Repo {
   }
 
   git(...args: string[]): string {
-    const identity = ["-c", "user.name=Ada L.", "-c", "user.email=ada@example.org", "-c", "commit.gpgsign=false"];
-    return execFileSync("git", [...identity, ...args], { cwd: this.#path, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
+    const identity = [
+      "-c",
+      "user.name=Ada L.",
+      "-c",
+      "user.email=ada@example.org",
+      "-c",
+      "commit.gpgsign=false",
+    ];
+    return execFileSync("git", [...identity, ...args], {
+      cwd: this.#path,
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+    }).trim();
   }
 
   /** Commits these files; the commit. */

@@ -1,9 +1,9 @@
 // How fast it is, as numbers for people to read; asserted is only what no machine can be too slow for.
 
-import { readFileSync, readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { type Page, expect, test } from "@playwright/test";
+import { expect, type Page, test } from "@playwright/test";
 import { Agent } from "./agent";
 import { Repo, Server, signIn } from "./server";
 
@@ -23,7 +23,8 @@ test.afterAll(async () => {
 });
 
 const say = (text: string) => console.log(`    ${text}`);
-const percentile = (values: number[], part: number) => [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * part))] ?? 0;
+const percentile = (values: number[], part: number) =>
+  [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * part))] ?? 0;
 
 /** Notes the time between frames from now on. */
 const watchFrames = (page: Page) =>
@@ -39,7 +40,8 @@ const watchFrames = (page: Page) =>
     requestAnimationFrame(tick);
     Object.assign(window, { frames });
   });
-const frames = (page: Page) => page.evaluate(() => (window as unknown as { frames: number[] }).frames.slice(1));
+const frames = (page: Page) =>
+  page.evaluate(() => (window as unknown as { frames: number[] }).frames.slice(1));
 
 test("what is loaded first is small, and the rest comes when it is needed", async ({ page }) => {
   const loaded = new Set<string>();
@@ -49,7 +51,8 @@ test("what is loaded first is small, and the rest comes when it is needed", asyn
   const folder = join(import.meta.dirname, "../dist/app");
   let size = 0;
   for (const path of loaded) {
-    if (path.startsWith("/assets/") || path === "/theme.js") size += gzipSync(readFileSync(join(folder, path))).length;
+    if (path.startsWith("/assets/") || path === "/theme.js")
+      size += gzipSync(readFileSync(join(folder, path))).length;
   }
   size += gzipSync(readFileSync(join(folder, "index.html"))).length;
   say(`first load: ${(size / 1024).toFixed(1)} KiB gzip`);
@@ -58,7 +61,10 @@ test("what is loaded first is small, and the rest comes when it is needed", asyn
   for (const lazy of ["view", "charts"]) {
     const file = names.find((name) => name.startsWith(`${lazy}-`) && name.endsWith(".js"));
     expect(file, lazy).toBeDefined();
-    expect([...loaded].some((path) => path.endsWith(file ?? "?")), `${lazy} is not loaded at first`).toBe(false);
+    expect(
+      [...loaded].some((path) => path.endsWith(file ?? "?")),
+      `${lazy} is not loaded at first`,
+    ).toBe(false);
   }
 
   const paints: number[] = [];
@@ -73,7 +79,9 @@ test("what is loaded first is small, and the rest comes when it is needed", asyn
     paints.push(paint ?? 0);
     rows.push(useful ?? 0);
   }
-  say(`first paint: ${percentile(paints, 0.5).toFixed(0)} ms p50; the list is there after ${percentile(rows, 0.5).toFixed(0)} ms p50`);
+  say(
+    `first paint: ${percentile(paints, 0.5).toFixed(0)} ms p50; the list is there after ${percentile(rows, 0.5).toFixed(0)} ms p50`,
+  );
 });
 
 test("a million lines: first lines, scrolling, memory", async ({ page }) => {
@@ -88,7 +96,8 @@ test("a million lines: first lines, scrolling, memory", async ({ page }) => {
   const LINES = 1_000_000;
   for (let at = 0; at < LINES; at += 20_000) {
     let text = "";
-    for (let i = at; i < at + 20_000; i += 1) text += `\x1b[32m[${i}/${LINES}]\x1b[0m cc -O2 -c src/file${i}.c -o obj/file${i}.o\n`;
+    for (let i = at; i < at + 20_000; i += 1)
+      text += `\x1b[32m[${i}/${LINES}]\x1b[0m cc -O2 -c src/file${i}.c -o obj/file${i}.o\n`;
     await job.write(text);
   }
   await job.finish("success");
@@ -100,13 +109,18 @@ test("a million lines: first lines, scrolling, memory", async ({ page }) => {
   await page.getByRole("row", { name: /gcc:14/ }).waitFor();
   await watchFrames(page);
   const begun = Date.now();
-  await page.getByRole("row", { name: /gcc:14/ }).getByRole("link").click();
+  await page
+    .getByRole("row", { name: /gcc:14/ })
+    .getByRole("link")
+    .click();
   await page.locator('.row[data-line="5"]').waitFor();
   const first = Date.now() - begun;
   await expect(page.locator(".log-foot")).toContainText("1,000,000 lines", { timeout: 120_000 });
   const whole = Date.now() - begun;
   const loading = await frames(page);
-  say(`a million lines: the first after ${first} ms, all after ${whole} ms; frames meanwhile ${percentile(loading, 0.99).toFixed(0)} ms p99, ${Math.max(...loading).toFixed(0)} ms at most`);
+  say(
+    `a million lines: the first after ${first} ms, all after ${whole} ms; frames meanwhile ${percentile(loading, 0.99).toFixed(0)} ms p99, ${Math.max(...loading).toFixed(0)} ms at most`,
+  );
 
   const view = page.locator(".log-view");
   await view.hover();
@@ -122,7 +136,9 @@ test("a million lines: first lines, scrolling, memory", async ({ page }) => {
     await page.waitForTimeout(16);
   }
   const scrolling = await frames(page);
-  say(`scrolling it: ${percentile(scrolling, 0.5).toFixed(0)} ms p50, ${percentile(scrolling, 0.99).toFixed(0)} ms p99, ${Math.max(...scrolling).toFixed(0)} ms at most of ${scrolling.length} frames`);
+  say(
+    `scrolling it: ${percentile(scrolling, 0.5).toFixed(0)} ms p50, ${percentile(scrolling, 0.99).toFixed(0)} ms p99, ${Math.max(...scrolling).toFixed(0)} ms at most of ${scrolling.length} frames`,
+  );
   // Every line can be reached, the last one, too.
   await view.evaluate((element) => {
     element.scrollTop = element.scrollHeight;
@@ -138,14 +154,20 @@ test("a million lines: first lines, scrolling, memory", async ({ page }) => {
   await expect(page.locator(".row.now")).toHaveAttribute("data-line", "777778");
   const session = await page.context().newCDPSession(page);
   await session.send("HeapProfiler.collectGarbage");
-  const { usedSize, backingStorageSize } = (await session.send("Runtime.getHeapUsage")) as { usedSize: number; backingStorageSize?: number };
+  const { usedSize, backingStorageSize } = (await session.send("Runtime.getHeapUsage")) as {
+    usedSize: number;
+    backingStorageSize?: number;
+  };
   say(`found in ${found} ms; memory ${((usedSize + (backingStorageSize ?? 0)) / 2 ** 20).toFixed(0)} MiB`);
   expect(await page.locator(".log-view .row").count()).toBeLessThan(200);
 });
 
 test("from the agent's hand to the page", async ({ page }) => {
   test.setTimeout(120_000);
-  const { id } = await server.api("POST", "builds", { source: { git: { url: repo.url } }, toolchains: ["gcc:14"] });
+  const { id } = await server.api("POST", "builds", {
+    source: { git: { url: repo.url } },
+    toolchains: ["gcc:14"],
+  });
   const job = await agent.jobOf(id);
   await job.start();
   await signIn(page, server);
@@ -159,7 +181,11 @@ test("from the agent's hand to the page", async ({ page }) => {
         const mark = /at=(\d+)/.exec(row.textContent ?? "")?.[1];
         if (mark && !(mark in seen)) seen[mark] = Date.now() - Number(mark);
       }
-    }).observe(document.querySelector(".log-rows") as Element, { subtree: true, childList: true, characterData: true });
+    }).observe(document.querySelector(".log-rows") as Element, {
+      subtree: true,
+      childList: true,
+      characterData: true,
+    });
     Object.assign(window, { seen });
   });
   for (let i = 0; i < 100; i += 1) {
@@ -167,13 +193,26 @@ test("from the agent's hand to the page", async ({ page }) => {
     await page.waitForTimeout(20 + Math.random() * 30);
   }
   await page.waitForTimeout(500);
-  const late = Object.values(await page.evaluate(() => (window as unknown as { seen: Record<string, number> }).seen));
+  const late = Object.values(
+    await page.evaluate(() => (window as unknown as { seen: Record<string, number> }).seen),
+  );
   expect(late.length).toBe(100);
   say(`a line: ${percentile(late, 0.5)} ms p50, ${percentile(late, 0.95)} ms p95 from the agent to the page`);
   await job.finish("success");
 });
 
-const LEGS = ["gcc:11", "gcc:12", "gcc:13", "gcc:14", "clang:14", "clang:15", "clang:16", "clang:17", "clang:18", "clang:19"];
+const LEGS = [
+  "gcc:11",
+  "gcc:12",
+  "gcc:13",
+  "gcc:14",
+  "clang:14",
+  "clang:15",
+  "clang:16",
+  "clang:17",
+  "clang:18",
+  "clang:19",
+];
 
 test("two hundred updates a second", async ({ page }) => {
   test.setTimeout(120_000);
@@ -184,7 +223,10 @@ test("two hundred updates a second", async ({ page }) => {
   // What the server tells, counted.
   const stop = new AbortController();
   let events = 0;
-  const counted = fetch(`${server.base}/api/v1/events`, { headers: { authorization: `Bearer ${server.token()}` }, signal: stop.signal })
+  const counted = fetch(`${server.base}/api/v1/events`, {
+    headers: { authorization: `Bearer ${server.token()}` },
+    signal: stop.signal,
+  })
     .then(async (answer) => {
       const decoder = new TextDecoder();
       const reader = answer.body?.getReader();
@@ -199,7 +241,10 @@ test("two hundred updates a second", async ({ page }) => {
   const made: string[] = [];
   while (Date.now() - begun < 8_000) {
     // Many legs for one commit: each is begun and ends.
-    const { id } = await server.api("POST", "builds", { source: { git: { url: repo.url } }, toolchains: LEGS });
+    const { id } = await server.api("POST", "builds", {
+      source: { git: { url: repo.url } },
+      toolchains: LEGS,
+    });
     made.push(id);
     await Promise.all(
       LEGS.map(async () => {
@@ -214,7 +259,11 @@ test("two hundred updates a second", async ({ page }) => {
   stop.abort();
   await counted;
   const during = await frames(page);
-  say(`${(events / took).toFixed(0)} updates/s for ${took.toFixed(0)} s: frames ${percentile(during, 0.5).toFixed(0)} ms p50, ${percentile(during, 0.99).toFixed(0)} ms p99, ${Math.max(...during).toFixed(0)} ms at most`);
+  say(
+    `${(events / took).toFixed(0)} updates/s for ${took.toFixed(0)} s: frames ${percentile(during, 0.5).toFixed(0)} ms p50, ${percentile(during, 0.99).toFixed(0)} ms p99, ${Math.max(...during).toFixed(0)} ms at most`,
+  );
   await expect(page.locator(`a[href="/builds/${last}"]`)).toBeVisible();
-  await expect(page.locator("table.builds tbody tr").filter({ has: page.locator(`a[href="/builds/${last}"]`) })).toContainText("success");
+  await expect(
+    page.locator("table.builds tbody tr").filter({ has: page.locator(`a[href="/builds/${last}"]`) }),
+  ).toContainText("success");
 });

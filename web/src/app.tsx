@@ -1,16 +1,16 @@
 // The frame around every page: who is signed in, where one can go, and the keys.
 
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { Component, type ReactNode, Suspense, lazy, useEffect, useRef, useState } from "react";
+import { Component, lazy, type ReactNode, Suspense, useEffect, useRef, useState } from "react";
 import { Link, Route, Switch, useLocation } from "wouter";
-import { SERVER, client, onSignedOut, value } from "./lib/api";
+import { client, onSignedOut, SERVER, value } from "./lib/api";
 import { useConnection } from "./lib/live";
 import { BuildPage } from "./pages/build";
 import { Builds } from "./pages/builds";
 import { CommitPage } from "./pages/commit";
 import { JobPage } from "./pages/job";
 import { SignIn } from "./pages/signin";
-import { Popup, Problem, Waiting, WhoContext, isTyping } from "./ui";
+import { isTyping, Popup, Problem, Waiting, WhoContext } from "./ui";
 
 const Projects = lazy(() => import("./pages/projects"));
 const ProjectPage = lazy(() => import("./pages/project"));
@@ -121,7 +121,13 @@ function Frame({ name }: { name: string }) {
             {name.replace(/^user:/, "")}
           </Link>
           <Theme />
-          <button type="button" className="plain" aria-label="Keys" title="Keys ( ? )" onClick={() => setHelps(true)}>
+          <button
+            type="button"
+            className="plain"
+            aria-label="Keys"
+            title="Keys ( ? )"
+            onClick={() => setHelps(true)}
+          >
             ?
           </button>
         </div>
@@ -138,7 +144,9 @@ function Frame({ name }: { name: string }) {
               <Route path="/" component={Builds} />
               <Route path="/builds/:id">{({ id }) => <BuildPage key={id} id={id} />}</Route>
               <Route path="/jobs/:id">{({ id }) => <JobPage key={id} id={id} />}</Route>
-              <Route path="/commits/:revision">{({ revision }) => <CommitPage key={revision} revision={revision} />}</Route>
+              <Route path="/commits/:revision">
+                {({ revision }) => <CommitPage key={revision} revision={revision} />}
+              </Route>
               <Route path="/projects" component={Projects} />
               <Route path="/projects/:name">{({ name }) => <ProjectPage key={name} name={name} />}</Route>
               <Route path="/queues" component={Queues} />

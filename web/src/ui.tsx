@@ -1,7 +1,16 @@
 // Small pieces that every page is made of.
 
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { type ReactNode, createContext, useContext, useEffect, useId, useRef, useState, useSyncExternalStore } from "react";
+import {
+  createContext,
+  type ReactNode,
+  useContext,
+  useEffect,
+  useId,
+  useRef,
+  useState,
+  useSyncExternalStore,
+} from "react";
 import { Link } from "wouter";
 import { ApiError, type BuildState, type JobSummary, type Outcome, type Role, type Who } from "./lib/api";
 import { ago, duration, exact, short, words } from "./lib/format";
@@ -179,7 +188,8 @@ export function Act({
   const act = useMutation({
     mutationFn: run,
     onSuccess: then,
-    onSettled: () => client.invalidateQueries({ predicate: (query) => touches.includes(String(query.queryKey[0])) }),
+    onSettled: () =>
+      client.invalidateQueries({ predicate: (query) => touches.includes(String(query.queryKey[0])) }),
   });
   return (
     <>
@@ -224,7 +234,15 @@ export function Act({
 }
 
 /** A dialog before everything else; Escape closes it. */
-export function Popup({ title, children, onClose }: { title: string; children: ReactNode; onClose: () => void }) {
+export function Popup({
+  title,
+  children,
+  onClose,
+}: {
+  title: string;
+  children: ReactNode;
+  onClose: () => void;
+}) {
   const ref = useRef<HTMLDialogElement>(null);
   const id = useId();
   useEffect(() => {
@@ -264,7 +282,12 @@ export function useRows(count: number, open: (index: number) => void) {
       if (isTyping(event)) return;
       if (event.key === "j") setChosen((at) => Math.min(count - 1, at + 1));
       else if (event.key === "k") setChosen((at) => Math.max(0, at - 1));
-      else if ((event.key === "Enter" || event.key === "o") && chosen >= 0 && document.activeElement === document.body) open(chosen);
+      else if (
+        (event.key === "Enter" || event.key === "o") &&
+        chosen >= 0 &&
+        document.activeElement === document.body
+      )
+        open(chosen);
       else return;
       event.preventDefault();
     };
@@ -281,7 +304,9 @@ export function useRows(count: number, open: (index: number) => void) {
 export function isTyping(event: KeyboardEvent): boolean {
   const target = event.target as HTMLElement | null;
   return (
-    event.ctrlKey || event.metaKey || event.altKey ||
+    event.ctrlKey ||
+    event.metaKey ||
+    event.altKey ||
     document.querySelector("dialog[open]") !== null ||
     (target !== null && (/^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) || target.isContentEditable))
   );

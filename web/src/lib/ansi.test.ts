@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { PLAIN, carry, isPlain, palette, parse, safeHref, sgr, strip } from "./ansi";
+import { carry, isPlain, PLAIN, palette, parse, safeHref, sgr, strip } from "./ansi";
 
 const texts = (line: string) => parse(line).map((run) => run.text);
 
@@ -42,7 +42,13 @@ describe("ansi", () => {
     const linked = (url: string) => parse(`\x1b]8;;${url}\x1b\\text\x1b]8;;\x1b\\ after`);
     expect(linked("https://gcc.gnu.org/x")[0]?.style.href).toBe("https://gcc.gnu.org/x");
     expect(linked("https://gcc.gnu.org/x")[1]?.style.href).toBeUndefined();
-    for (const url of ["javascript:alert(1)", "data:text/html,x", "file:///etc/passwd", "//x", "JaVaScRiPt:x"]) {
+    for (const url of [
+      "javascript:alert(1)",
+      "data:text/html,x",
+      "file:///etc/passwd",
+      "//x",
+      "JaVaScRiPt:x",
+    ]) {
       expect(linked(url)[0]?.style.href, url).toBeUndefined();
       expect(safeHref(url)).toBeUndefined();
     }
@@ -71,7 +77,24 @@ describe("ansi", () => {
       seed = (seed * 1103515245 + 12345) & 0x7fffffff;
       return seed;
     };
-    const alphabet = ["\x1b", "[", "]", "m", ";", "3", "8", "K", "\r", "\b", "\x07", "\\", "a", "😀", "\x9b", "P"];
+    const alphabet = [
+      "\x1b",
+      "[",
+      "]",
+      "m",
+      ";",
+      "3",
+      "8",
+      "K",
+      "\r",
+      "\b",
+      "\x07",
+      "\\",
+      "a",
+      "😀",
+      "\x9b",
+      "P",
+    ];
     for (let round = 0; round < 2000; round += 1) {
       let line = "";
       for (let i = 0; i < 24; i += 1) line += alphabet[next() % alphabet.length];

@@ -25,7 +25,10 @@ export interface Run {
 export const PLAIN: Style = Object.freeze({});
 
 const ESC = "\u001b";
-const hex = (n: number) => Math.min(255, Math.max(0, n | 0)).toString(16).padStart(2, "0");
+const hex = (n: number) =>
+  Math.min(255, Math.max(0, n | 0))
+    .toString(16)
+    .padStart(2, "0");
 
 /** Whether a line needs more than to be shown as it is. */
 export function isPlain(line: string): boolean {
@@ -34,7 +37,10 @@ export function isPlain(line: string): boolean {
 }
 
 /** An escape sequence that begins at `at`: where it ends, and what it was. */
-function sequence(line: string, at: number): { end: number; kind: "sgr" | "osc" | "erase" | "other"; body: string } {
+function sequence(
+  line: string,
+  at: number,
+): { end: number; kind: "sgr" | "osc" | "erase" | "other"; body: string } {
   const single = line[at] === ESC ? line[at + 1] : line[at] === "\u009b" ? "[" : "]";
   const begin = line[at] === ESC ? at + 2 : at + 1;
   if (single === "[") {
@@ -49,7 +55,8 @@ function sequence(line: string, at: number): { end: number; kind: "sgr" | "osc" 
   if (single === "]" || single === "P" || single === "X" || single === "^" || single === "_") {
     for (let end = begin; end < line.length; end += 1) {
       const is = line[end];
-      if (is === "\u0007" || is === "\u009c") return { end: end + 1, kind: single === "]" ? "osc" : "other", body: line.slice(begin, end) };
+      if (is === "\u0007" || is === "\u009c")
+        return { end: end + 1, kind: single === "]" ? "osc" : "other", body: line.slice(begin, end) };
       if (is === ESC && line[end + 1] === "\\") {
         return { end: end + 2, kind: single === "]" ? "osc" : "other", body: line.slice(begin, end) };
       }
@@ -57,7 +64,11 @@ function sequence(line: string, at: number): { end: number; kind: "sgr" | "osc" 
     return { end: line.length, kind: "other", body: "" };
   }
   // A charset selection has one more letter, everything else is two characters.
-  return { end: Math.min(line.length, "()*+".includes(single ?? "?") ? at + 3 : at + 2), kind: "other", body: "" };
+  return {
+    end: Math.min(line.length, "()*+".includes(single ?? "?") ? at + 3 : at + 2),
+    kind: "other",
+    body: "",
+  };
 }
 
 /** What a link leads to, if it may lead there. */
@@ -73,7 +84,8 @@ export function safeHref(url: string): string | undefined {
 /** The style after the parameters of one SGR sequence. */
 export function sgr(style: Style, body: string): Style {
   let next: Style = { ...style };
-  const codes = body === "" ? [0] : body.split(/[;:]/).map((code) => (code === "" ? 0 : Number.parseInt(code, 10)));
+  const codes =
+    body === "" ? [0] : body.split(/[;:]/).map((code) => (code === "" ? 0 : Number.parseInt(code, 10)));
   for (let i = 0; i < codes.length; i += 1) {
     const code = codes[i] ?? 0;
     if (code === 0) next = next.href ? { href: next.href } : {};
@@ -108,7 +120,8 @@ export function sgr(style: Style, body: string): Style {
         // `38:2::r:g:b` has an empty colour space, which reads as a fourth number.
         const skip = body.includes("::") ? 1 : 0;
         const [r, g, b] = codes.slice(i + 2 + skip, i + 5 + skip);
-        if (r !== undefined && g !== undefined && b !== undefined) next[which] = `#${hex(r)}${hex(g)}${hex(b)}`;
+        if (r !== undefined && g !== undefined && b !== undefined)
+          next[which] = `#${hex(r)}${hex(g)}${hex(b)}`;
         i += 4 + skip;
       }
     }
@@ -156,7 +169,7 @@ export function parse(line: string, start: Style = PLAIN): Run[] {
     }
     if (is === 0x0d) column = 0;
     else if (is === 0x08) column = Math.max(0, column - 1);
-    else if (is >= 0x20 && is !== 0x7f || is === 0x09) {
+    else if ((is >= 0x20 && is !== 0x7f) || is === 0x09) {
       const length = is >= 0xd800 && is <= 0xdbff && at + 1 < line.length ? 2 : 1;
       while (cells.length < column) {
         cells.push(" ");

@@ -66,7 +66,9 @@ export const client = createClient<paths>({ baseUrl: SERVER, credentials: "inclu
 client.use(page);
 
 /** What an answer has, or the error that it is. */
-export async function value<T>(answer: Promise<{ data?: T; error?: unknown; response: Response }>): Promise<T> {
+export async function value<T>(
+  answer: Promise<{ data?: T; error?: unknown; response: Response }>,
+): Promise<T> {
   let got: { data?: T; error?: unknown; response: Response };
   try {
     got = await answer;
@@ -98,7 +100,12 @@ export function logUrl(job: string, attempt?: number): string {
 }
 
 /** The ref or the kind of source of a build. */
-export function sourceOf(build: Pick<Build, "source">): { url?: string; ref?: string; upload?: string; base?: string } {
+export function sourceOf(build: Pick<Build, "source">): {
+  url?: string;
+  ref?: string;
+  upload?: string;
+  base?: string;
+} {
   const source = build.source as {
     url?: string;
     ref?: string | null;

@@ -4,7 +4,7 @@
 import { type QueryClient, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useSyncExternalStore } from "react";
 import { SERVER } from "./api";
-import { type Connection, type Sent, follow } from "./sse";
+import { type Connection, follow, type Sent } from "./sse";
 
 /** The shortest time between two looks at the same, in milliseconds. */
 const PAUSE = 500;

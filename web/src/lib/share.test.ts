@@ -1,7 +1,10 @@
 import { expect, it } from "vitest";
 import { sharePages } from "./share";
 
-const page = (...items: { id: string; state: string; jobs: string[] }[]) => ({ pages: [{ items, next: null }], pageParams: [undefined] });
+const page = (...items: { id: string; state: string; jobs: string[] }[]) => ({
+  pages: [{ items, next: null }],
+  pageParams: [undefined],
+});
 const one = (id: string, state = "running") => ({ id, state, jobs: ["a", "b"] });
 
 it("keeps what is equal, wherever in the list it is now", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Cutter, type Connection, type Sent, follow } from "./sse";
+import { type Connection, Cutter, follow, type Sent } from "./sse";
 
 /** A server that gives each connection its script; "cut" breaks it off. */
 function scripted(scripts: (string | number)[][]) {
@@ -34,7 +34,8 @@ async function until(what: () => boolean) {
 
 describe("sse", () => {
   it("cuts events wherever the network cuts the text", () => {
-    const text = ': hello\n\nid: 1.0\nevent: log\ndata: {"a":1}\n\ndata: a\ndata: b\n\nretry: 700\nevent: retry\ndata: {}\n\n';
+    const text =
+      ': hello\n\nid: 1.0\nevent: log\ndata: {"a":1}\n\ndata: a\ndata: b\n\nretry: 700\nevent: retry\ndata: {}\n\n';
     for (let size = 1; size < text.length; size += 3) {
       const cutter = new Cutter();
       const events: Sent[] = [];
@@ -50,7 +51,12 @@ describe("sse", () => {
 
   it("goes on after the last event, whatever breaks, and repeats nothing", async () => {
     const one = (n: number) => `id: ${n}\nevent: log\ndata: ${n}\n\n`;
-    const server = scripted([[one(1), one(2), "id: 3\nevent: lo", "cut"], [503], [one(3), "retry: 1\nevent: retry\ndata: {}\n\n"], [one(4), "event: end\ndata: 0\n\n"]]);
+    const server = scripted([
+      [one(1), one(2), "id: 3\nevent: lo", "cut"],
+      [503],
+      [one(3), "retry: 1\nevent: retry\ndata: {}\n\n"],
+      [one(4), "event: end\ndata: 0\n\n"],
+    ]);
     const seen: string[] = [];
     const states: Connection[] = [];
     follow({
@@ -69,7 +75,12 @@ describe("sse", () => {
   it("does not ask again where it was refused, and says why", async () => {
     const server = scripted([[401]]);
     const said: string[] = [];
-    follow({ url: "/x", fetch: server.get, onEvent() {}, onConnection: (state, why) => said.push(`${state} ${why ?? ""}`) });
+    follow({
+      url: "/x",
+      fetch: server.get,
+      onEvent() {},
+      onConnection: (state, why) => said.push(`${state} ${why ?? ""}`),
+    });
     await until(() => said.at(-1) === "closed ");
     expect(said).toContain("refused not now");
     expect(server.asked).toHaveLength(1);

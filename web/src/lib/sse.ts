@@ -96,7 +96,12 @@ export function follow(options: StreamOptions): { stop(): void; last(): string }
       const headers: Record<string, string> = { accept: "text/event-stream" };
       if (last) headers["last-event-id"] = last;
       const get = options.fetch ?? fetch;
-      const answer = await get(options.url, { headers, signal: request.signal, credentials: "include", cache: "no-store" });
+      const answer = await get(options.url, {
+        headers,
+        signal: request.signal,
+        credentials: "include",
+        cache: "no-store",
+      });
       if (!answer.ok || !answer.body) {
         const text = await answer.text();
         if (answer.status === 429 || answer.status >= 500) throw new Error(message(text, answer.status));

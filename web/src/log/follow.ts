@@ -2,7 +2,7 @@
 
 import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { type LogEvent, SERVER } from "../lib/api";
-import { type Connection, type Sent, follow } from "../lib/sse";
+import { type Connection, follow, type Sent } from "../lib/sse";
 import { LogStore, type StreamName } from "./store";
 
 export interface Followed {
@@ -50,7 +50,13 @@ class Follower {
     this.#wanted = wanted;
     this.#from = wanted ?? from;
     this.#onChange = onChange;
-    this.#state = { store: new LogStore(), attempt: this.#from, connection: "connecting", problem: undefined, isWhole: false };
+    this.#state = {
+      store: new LogStore(),
+      attempt: this.#from,
+      connection: "connecting",
+      problem: undefined,
+      isWhole: false,
+    };
   }
 
   subscribe = (listener: () => void) => {
@@ -133,12 +139,18 @@ class Follower {
 }
 
 /** The log of the wanted attempt; without one, of that `from` which it is read, and of whichever begins next. */
-export function useLog(job: string, wanted: number | undefined, from: number | undefined, onChange: () => void): Followed {
+export function useLog(
+  job: string,
+  wanted: number | undefined,
+  from: number | undefined,
+  onChange: () => void,
+): Followed {
   const change = useRef(onChange);
   change.current = onChange;
   const [follower, setFollower] = useState(() => new Follower(job, wanted, from, () => change.current()));
   const key = `${job} ${wanted}`;
   const known = useRef(key);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a new follower is made here only, for another key
   useEffect(() => {
     let current = follower;
     if (known.current !== key) {
@@ -148,7 +160,6 @@ export function useLog(job: string, wanted: number | undefined, from: number | u
     }
     current.start();
     return () => current.stop();
-    // biome-ignore lint/correctness/useExhaustiveDependencies: a new follower is made here only
   }, [key]);
   return useSyncExternalStore(follower.subscribe, follower.state);
 }

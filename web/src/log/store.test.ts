@@ -10,7 +10,14 @@ describe("log store", () => {
     for (let size = 1; size <= text.length; size += 1) {
       const store = new LogStore();
       for (let at = 0; at < text.length; at += size) store.append("stdout", text.slice(at, at + size), at, 0);
-      expect(all(store), `in pieces of ${size}`).toEqual(["one", "two", "", "three \x1b[31mred\x1b[0m", "four", "last without an end"]);
+      expect(all(store), `in pieces of ${size}`).toEqual([
+        "one",
+        "two",
+        "",
+        "three \x1b[31mred\x1b[0m",
+        "four",
+        "last without an end",
+      ]);
       expect(store.size).toBe(text.length);
     }
   });
@@ -98,7 +105,10 @@ describe("log store", () => {
 
   it("takes a million lines", () => {
     const store = new LogStore();
-    const piece = Array.from({ length: 1000 }, (_, i) => `line ${i} of a piece, with some text to be long enough\n`).join("");
+    const piece = Array.from(
+      { length: 1000 },
+      (_, i) => `line ${i} of a piece, with some text to be long enough\n`,
+    ).join("");
     for (let i = 0; i < 1000; i += 1) store.append("stdout", piece, i, 0);
     expect(store.lines).toBe(1_000_000);
     expect(store.line(999_999).text).toMatch(/^line 999 /);

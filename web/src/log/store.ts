@@ -4,7 +4,7 @@
 // line looks like is worked out when it is shown. A line belongs to the stream it came from: bytes of the
 // other stream do not break it apart. Sections are the steps of an attempt, in the order of their lines.
 
-import { PLAIN, type Style, carry, strip } from "../lib/ansi";
+import { carry, PLAIN, type Style, strip } from "../lib/ansi";
 
 export type StreamName = "stdout" | "stderr" | "kiln";
 const STREAMS: readonly StreamName[] = ["stdout", "stderr", "kiln"];
@@ -169,7 +169,8 @@ export class LogStore {
 
   /** Notes that a step began. */
   stepBegins(step: number, name: string, at: number) {
-    if (!this.steps.has(step)) this.steps.set(step, { name, begun: at, ended: undefined, exitCode: undefined });
+    if (!this.steps.has(step))
+      this.steps.set(step, { name, begun: at, ended: undefined, exitCode: undefined });
     this.#section(step);
     this.version += 1;
   }
@@ -201,7 +202,9 @@ export class LogStore {
 
   /** The whole text of a line. */
   raw(number: number): string {
-    return this.#pieces[this.#piece.get(number)]?.text.slice(this.#begin.get(number), this.#end.get(number)) ?? "";
+    return (
+      this.#pieces[this.#piece.get(number)]?.text.slice(this.#begin.get(number), this.#end.get(number)) ?? ""
+    );
   }
 
   /** The lines that have `text` in them, colours left out, whatever the case; gives the page its turns. */
@@ -299,8 +302,8 @@ export class LogStore {
     const text = piece?.text ?? "";
     // Windows' line ends; a carriage return within a line is a terminal's.
     if (end > begin && text.charCodeAt(end - 1) === 0x0d) this.#end.set(line, end - 1);
-    const escape = text.indexOf("\u001b", begin);
-    if (escape >= 0 && escape < end) {
+    const sequence = text.indexOf("\u001b", begin);
+    if (sequence >= 0 && sequence < end) {
       const style = carry(text.slice(begin, end), this.#style[which] ?? PLAIN);
       this.#style[which] = Object.values(style).some((value) => value !== undefined) ? style : PLAIN;
     }

@@ -1,12 +1,22 @@
 // The log on the screen: only the rows that are seen are there, however many the log has.
 
 import { memo, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
-import { type Run, type Style, palette, parse } from "../lib/ansi";
+import { palette, parse, type Run, type Style } from "../lib/ansi";
 import { logUrl } from "../lib/api";
 import { bytes, clock, count, duration } from "../lib/format";
 import { isTyping } from "../ui";
 import type { Followed } from "./follow";
-import { ERROR_HINT, type Part, hashOf, highlight, layout, linesOf, looksLikeError, rowAt, rowOf } from "./rows";
+import {
+  ERROR_HINT,
+  hashOf,
+  highlight,
+  layout,
+  linesOf,
+  looksLikeError,
+  type Part,
+  rowAt,
+  rowOf,
+} from "./rows";
 import type { Line, StepState } from "./store";
 
 /** The height of a row; the style sheet has the same. */
@@ -117,7 +127,9 @@ const LogRow = memo(
             // biome-ignore lint/suspicious/noArrayIndexKey: runs have no other name
             <Text key={at} run={run} />
           ))}
-          {line.cut > 0 ? <span className="cut"> … {count(line.cut, "character")} more, in the raw log</span> : null}
+          {line.cut > 0 ? (
+            <span className="cut"> … {count(line.cut, "character")} more, in the raw log</span>
+          ) : null}
         </span>
       </div>
     );
@@ -134,14 +146,27 @@ const LogRow = memo(
     a.onPick === b.onPick,
 );
 
-function StepRow({ part, state, isRunning, onFold }: { part: Part; state?: StepState; isRunning: boolean; onFold: (index: number) => void }) {
+function StepRow({
+  part,
+  state,
+  isRunning,
+  onFold,
+}: {
+  part: Part;
+  state?: StepState;
+  isRunning: boolean;
+  onFold: (index: number) => void;
+}) {
   const ended = state?.exitCode;
   const mark = ended === undefined ? (isRunning ? "▸" : "–") : ended === 0 ? "✓" : "✗";
   return (
     <div className="row step">
       <button type="button" aria-expanded={!part.isFolded} onClick={() => onFold(part.index)}>
         <span aria-hidden="true">{part.isFolded ? "▸ " : "▾ "}</span>
-        <span className={ended === undefined ? "is-running" : ended === 0 ? "is-success" : "is-failure"} aria-hidden="true">
+        <span
+          className={ended === undefined ? "is-running" : ended === 0 ? "is-success" : "is-failure"}
+          aria-hidden="true"
+        >
           {mark}{" "}
         </span>
         <strong>{state?.name ?? `step ${(part.section.step ?? 0) + 1}`}</strong>
@@ -224,7 +249,12 @@ export default function LogView({
       event.preventDefault();
       hasMoved.current = true;
       if (event.deltaY < 0) setFollows(false);
-      const by = event.deltaMode === 1 ? event.deltaY * ROW : event.deltaMode === 2 ? event.deltaY * element.clientHeight : event.deltaY;
+      const by =
+        event.deltaMode === 1
+          ? event.deltaY * ROW
+          : event.deltaMode === 2
+            ? event.deltaY * element.clientHeight
+            : event.deltaY;
       setView((before) => {
         const top = Math.max(0, Math.min(most, before.top + by));
         element.scrollTop = top / scale;
@@ -239,12 +269,13 @@ export default function LogView({
   useEffect(() => {
     const element = box.current;
     if (!element) return;
-    const observer = new ResizeObserver(() => setView((before) => ({ ...before, height: element.clientHeight })));
+    const observer = new ResizeObserver(() =>
+      setView((before) => ({ ...before, height: element.clientHeight })),
+    );
     observer.observe(element);
     return () => observer.disconnect();
   }, []);
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: also when there is more
   useLayoutEffect(() => {
     if (follows) goTo(full);
   }, [follows, full, goTo]);
@@ -335,10 +366,15 @@ export default function LogView({
       const from = searched.current.upTo;
       const end = store.lines;
       void store
-        .search(wanted, stop.signal, (found) => {
-          setHits((before) => (before.length >= MOST_HITS ? before : before.concat(found)));
-          searched.current.upTo = (found.at(-1) ?? from) + 1;
-        }, from)
+        .search(
+          wanted,
+          stop.signal,
+          (found) => {
+            setHits((before) => (before.length >= MOST_HITS ? before : before.concat(found)));
+            searched.current.upTo = (found.at(-1) ?? from) + 1;
+          },
+          from,
+        )
         .then(() => {
           if (!stop.signal.aborted) searched.current.upTo = Math.max(searched.current.upTo, end);
         });
@@ -352,8 +388,9 @@ export default function LogView({
   const step = useCallback(
     (by: 1 | -1) => {
       if (hits.length === 0) return;
-      const topLine = hit < 0 ? hits.findIndex((line) => (rowOf(parts, line)?.row ?? 0) * ROW >= view.top) : -1;
-      const next = hit < 0 ? (topLine < 0 ? 0 : topLine) : (hit + by + hits.length) % hits.length;
+      const topLine =
+        hit < 0 ? hits.findIndex((line) => (rowOf(parts, line)?.row ?? 0) * ROW >= view.top) : -1;
+      const next = hit < 0 ? Math.max(topLine, 0) : (hit + by + hits.length) % hits.length;
       setHit(next);
       const line = hits[next];
       if (line !== undefined) show(line);
@@ -403,7 +440,15 @@ export default function LogView({
     if (row.kind === "step") {
       const number = row.part.section.step ?? 0;
       const state = store.steps.get(number);
-      shown.push(<StepRow key={`s${row.part.index}`} part={row.part} state={state} isRunning={isRunning} onFold={fold} />);
+      shown.push(
+        <StepRow
+          key={`s${row.part.index}`}
+          part={row.part}
+          state={state}
+          isRunning={isRunning}
+          onFold={fold}
+        />,
+      );
     } else {
       const line = store.line(row.line);
       shown.push(
@@ -448,7 +493,11 @@ export default function LogView({
           ↓
         </button>
         <span className="found" role="status">
-          {wanted === "" ? "" : hits.length === 0 ? "not found" : `${hit + 1} of ${hits.length >= MOST_HITS ? "many" : hits.length}`}
+          {wanted === ""
+            ? ""
+            : hits.length === 0
+              ? "not found"
+              : `${hit + 1} of ${hits.length >= MOST_HITS ? "many" : hits.length}`}
         </span>
         <span className="grow" />
         <button type="button" onClick={() => void toError()}>
@@ -457,10 +506,18 @@ export default function LogView({
         <button type="button" disabled={headings.length === 0} onClick={foldAll}>
           {folded.size > 0 ? "Unfold" : "Fold"}
         </button>
-        <button type="button" aria-pressed={options.numbers} onClick={() => setOptions({ ...options, numbers: !options.numbers })}>
+        <button
+          type="button"
+          aria-pressed={options.numbers}
+          onClick={() => setOptions({ ...options, numbers: !options.numbers })}
+        >
           Numbers
         </button>
-        <button type="button" aria-pressed={options.times} onClick={() => setOptions({ ...options, times: !options.times })}>
+        <button
+          type="button"
+          aria-pressed={options.times}
+          onClick={() => setOptions({ ...options, times: !options.times })}
+        >
           Times
         </button>
         <button type="button" aria-pressed={follows} onClick={() => setFollows(!follows)}>
@@ -470,9 +527,19 @@ export default function LogView({
           Raw
         </a>
       </div>
-      <div className="log-view" ref={box} onScroll={onScroll} tabIndex={0} role="region" aria-label="Lines of the log">
+      <div
+        className="log-view"
+        ref={box}
+        onScroll={onScroll}
+        tabIndex={0}
+        role="region"
+        aria-label="Lines of the log"
+      >
         <div className="log-space" style={{ height }}>
-          <div className="log-rows" style={{ transform: `translateY(${view.scroll + first * ROW - view.top}px)` }}>
+          <div
+            className="log-rows"
+            style={{ transform: `translateY(${view.scroll + first * ROW - view.top}px)` }}
+          >
             {shown}
           </div>
         </div>
@@ -487,9 +554,17 @@ export default function LogView({
           ) : connection === "refused" ? (
             <span className="lost">{problem}</span>
           ) : isWhole ? (
-            store.lines === 0 ? "This log is empty." : ""
+            store.lines === 0 ? (
+              "This log is empty."
+            ) : (
+              ""
+            )
           ) : connection === "open" && isRunning ? (
-            store.lines === 0 ? "Waiting for the first line …" : "Live"
+            store.lines === 0 ? (
+              "Waiting for the first line …"
+            ) : (
+              "Live"
+            )
           ) : (
             ""
           )}

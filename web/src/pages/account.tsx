@@ -2,8 +2,8 @@
 
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useContext, useState } from "react";
-import { type Role, type Token, client, value } from "../lib/api";
-import { Act, Copy, Loaded, Time, WhoContext, useMay, useTitle } from "../ui";
+import { client, type Role, type Token, value } from "../lib/api";
+import { Act, Copy, Loaded, Time, useMay, useTitle, WhoContext } from "../ui";
 
 const MAY: Record<string, string> = {
   read: "see builds, logs, artifacts, projects, agents and queues",
@@ -54,7 +54,9 @@ function Tokens() {
   return (
     <section className="panel">
       <h2>Tokens</h2>
-      <Loaded of={tokens}>{(data) => <TokenTable tokens={data.items.filter((token) => !token.revoked_at)} />}</Loaded>
+      <Loaded of={tokens}>
+        {(data) => <TokenTable tokens={data.items.filter((token) => !token.revoked_at)} />}
+      </Loaded>
       <NewToken />
     </section>
   );
@@ -92,7 +94,9 @@ function TokenTable({ tokens }: { tokens: Token[] }) {
                   className="danger"
                   touches={["tokens"]}
                   confirm={`Whoever uses ${token.owner}/${token.name} is signed out at once.`}
-                  run={() => value(client.DELETE("/api/v1/tokens/{token}", { params: { path: { token: token.id } } }))}
+                  run={() =>
+                    value(client.DELETE("/api/v1/tokens/{token}", { params: { path: { token: token.id } } }))
+                  }
                 >
                   Revoke<span className="hidden"> {token.name}</span>
                 </Act>
@@ -131,8 +135,21 @@ function NewToken() {
     <form onSubmit={submit}>
       <h3>A new token</h3>
       <div className="actions">
-        <input type="text" aria-label="Name of the token" placeholder="Name" required value={name} onChange={(event) => setName(event.target.value)} />
-        <input type="text" aria-label="Owner" placeholder="Owner (you)" value={owner} onChange={(event) => setOwner(event.target.value)} />
+        <input
+          type="text"
+          aria-label="Name of the token"
+          placeholder="Name"
+          required
+          value={name}
+          onChange={(event) => setName(event.target.value)}
+        />
+        <input
+          type="text"
+          aria-label="Owner"
+          placeholder="Owner (you)"
+          value={owner}
+          onChange={(event) => setOwner(event.target.value)}
+        />
         <select aria-label="Role" value={role} onChange={(event) => setRole(event.target.value as Role)}>
           <option value="read">read</option>
           <option value="submit">submit</option>

@@ -5,7 +5,7 @@ import { Link } from "wouter";
 import { type Build, client, counting, sourceOf, value } from "../lib/api";
 import { refName, repository, words } from "../lib/format";
 import { useLive } from "../lib/live";
-import { Act, Loaded, Revision, State, Time, Took, stateOf, useMay, useTitle } from "../ui";
+import { Act, Loaded, Revision, State, stateOf, Time, Took, useMay, useTitle } from "../ui";
 import { title } from "./builds";
 
 const TRIGGERS: Record<string, string> = {
@@ -40,8 +40,9 @@ function Shown({ build }: { build: Build }) {
         <div>
           <h1>{build.commit_info?.subject || title(build)}</h1>
           <p className="quiet wrap">
-            <State is={stateOf(build)} /> · {TRIGGERS[build.trigger] ?? words(build.trigger)} by {build.created_by.replace(/^user:/, "")}{" "}
-            <Time at={build.created_at} /> · <Took from={build.created_at} to={build.finished_at} />
+            <State is={stateOf(build)} /> · {TRIGGERS[build.trigger] ?? words(build.trigger)} by{" "}
+            {build.created_by.replace(/^user:/, "")} <Time at={build.created_at} /> ·{" "}
+            <Took from={build.created_at} to={build.finished_at} />
           </p>
         </div>
         {may ? (
@@ -113,7 +114,9 @@ function Shown({ build }: { build: Build }) {
                     {job.variant !== "default" ? <span className="tag">{job.variant}</span> : null}
                   </td>
                   <td className="tight">
-                    <State is={stateOf(job)}>{job.cancel_requested && job.state !== "finished" ? "ending" : stateOf(job)}</State>
+                    <State is={stateOf(job)}>
+                      {job.cancel_requested && job.state !== "finished" ? "ending" : stateOf(job)}
+                    </State>
                   </td>
                   <td className="tight">{job.cause ? words(job.cause) : ""}</td>
                   <td className="wrap">
@@ -130,7 +133,11 @@ function Shown({ build }: { build: Build }) {
                       <Act
                         className="plain"
                         touches={["build", "builds", "job"]}
-                        run={() => value(client.POST("/api/v1/jobs/{job}/cancel", { params: { path: { job: job.id } } }))}
+                        run={() =>
+                          value(
+                            client.POST("/api/v1/jobs/{job}/cancel", { params: { path: { job: job.id } } }),
+                          )
+                        }
                       >
                         Cancel<span className="hidden"> {job.toolchain}</span>
                       </Act>
@@ -139,7 +146,11 @@ function Shown({ build }: { build: Build }) {
                       <Act
                         className="plain"
                         touches={["build", "builds", "job", "commit"]}
-                        run={() => value(client.POST("/api/v1/jobs/{job}/retry", { params: { path: { job: job.id } } }))}
+                        run={() =>
+                          value(
+                            client.POST("/api/v1/jobs/{job}/retry", { params: { path: { job: job.id } } }),
+                          )
+                        }
                         then={() => void queries.invalidateQueries({ queryKey: ["build", build.id] })}
                       >
                         Retry<span className="hidden"> {job.toolchain}</span>

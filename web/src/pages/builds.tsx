@@ -3,11 +3,11 @@
 import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { memo, useCallback, useEffect, useState } from "react";
 import { Link, useLocation, useSearchParams } from "wouter";
-import { type Build, type BuildState, type Outcome, client, counting, sourceOf, value } from "../lib/api";
+import { type Build, type BuildState, client, counting, type Outcome, sourceOf, value } from "../lib/api";
 import { refName, repository } from "../lib/format";
 import { useLive } from "../lib/live";
 import { sharePages } from "../lib/share";
-import { Empty, Leg, Loaded, Revision, State, Time, Took, stateOf, useRows, useTitle } from "../ui";
+import { Empty, Leg, Loaded, Revision, State, stateOf, Time, Took, useRows, useTitle } from "../ui";
 
 const FIELDS = ["project", "branch", "commit", "toolchain", "state", "outcome"] as const;
 type Field = (typeof FIELDS)[number];
@@ -60,7 +60,12 @@ export function Builds() {
       <div className="head">
         <h1>Builds</h1>
       </div>
-      <Filters filter={filter} set={set} isFiltered={isFiltered} clear={() => setSearch({}, { replace: true })} />
+      <Filters
+        filter={filter}
+        set={set}
+        isFiltered={isFiltered}
+        clear={() => setSearch({}, { replace: true })}
+      />
       <Loaded of={{ ...builds, data: builds.data }}>
         {() =>
           items.length === 0 ? (
@@ -87,7 +92,11 @@ export function Builds() {
               <BuildTable builds={items} chosen={chosen} />
               {builds.hasNextPage ? (
                 <p>
-                  <button type="button" disabled={builds.isFetchingNextPage} onClick={() => void builds.fetchNextPage()}>
+                  <button
+                    type="button"
+                    disabled={builds.isFetchingNextPage}
+                    onClick={() => void builds.fetchNextPage()}
+                  >
                     Older builds
                   </button>
                 </p>
@@ -112,9 +121,16 @@ function Filters({
   clear: () => void;
 }) {
   const projects = useQuery({ queryKey: ["projects"], queryFn: () => value(client.GET("/api/v1/projects")) });
-  const toolchains = useQuery({ queryKey: ["toolchains"], queryFn: () => value(client.GET("/api/v1/toolchains")) });
+  const toolchains = useQuery({
+    queryKey: ["toolchains"],
+    queryFn: () => value(client.GET("/api/v1/toolchains")),
+  });
   const choice = (field: Field, label: string, options: string[]) => (
-    <select aria-label={label} value={filter[field] ?? ""} onChange={(event) => set(field, event.target.value)}>
+    <select
+      aria-label={label}
+      value={filter[field] ?? ""}
+      onChange={(event) => set(field, event.target.value)}
+    >
       <option value="">{label}: any</option>
       {[...new Set([...options, ...(filter[field] ? [filter[field]] : [])])].map((option) => (
         <option key={option} value={option}>
@@ -141,7 +157,15 @@ function Filters({
 }
 
 /** A filter that is typed: it counts when one stops typing. */
-function TextFilter({ label, value: given, onChange }: { label: string; value?: string; onChange: (text: string) => void }) {
+function TextFilter({
+  label,
+  value: given,
+  onChange,
+}: {
+  label: string;
+  value?: string;
+  onChange: (text: string) => void;
+}) {
   const [text, setText] = useState(given ?? "");
   useEffect(() => setText(given ?? ""), [given]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: only what is typed counts
@@ -203,7 +227,11 @@ const BuildRow = memo(function BuildRow({ build, isChosen }: { build: Build; isC
         </span>
       </td>
       <td className="what">
-        {build.project ? <Link href={`/projects/${build.project}`}>{build.project}</Link> : <span>{place(build)}</span>}
+        {build.project ? (
+          <Link href={`/projects/${build.project}`}>{build.project}</Link>
+        ) : (
+          <span>{place(build)}</span>
+        )}
         <br />
         <span className="quiet">
           {sourceOf(build).ref ? `${refName(sourceOf(build).ref ?? "")} ` : ""}

@@ -6,29 +6,19 @@ import "uplot/dist/uPlot.min.css";
 import { useLocation } from "wouter";
 import type { History } from "../lib/api";
 import { bytes, duration, short } from "../lib/format";
-
-type Past = History["builds"][number]["jobs"][number];
-/** A figure of a job, or none where it was not measured. */
-type Figure = (job: Past) => number | null | undefined;
+import { type Figure, series } from "../lib/series";
 
 const CHARTS: { title: string; of: Figure; text: (value: number) => string; onlySuccess: boolean }[] = [
   { title: "Build time", of: (job) => job.run_millis, text: duration, onlySuccess: true },
   { title: "Size of artifacts", of: (job) => job.artifact_bytes, text: bytes, onlySuccess: true },
-  { title: "Warnings", of: (job) => job.warnings, text: (value) => String(Math.round(value)), onlySuccess: false },
+  {
+    title: "Warnings",
+    of: (job) => job.warnings,
+    text: (value) => String(Math.round(value)),
+    onlySuccess: false,
+  },
 ];
 const COLORS = ["--running", "--accent", "--success", "--error", "--failure", "--quiet"];
-
-/** The lines of a chart: a number for each build, or none. */
-export function series(history: History, toolchains: string[], of: Figure, onlySuccess: boolean): (number | null)[][] {
-  return toolchains.map((toolchain) =>
-    history.builds.map((build) => {
-      const job = build.jobs.find((past) => past.toolchain === toolchain);
-      // How long a failure took says nothing of how long it takes to build.
-      if (!job || (onlySuccess && job.outcome !== "success")) return null;
-      return of(job) ?? null;
-    }),
-  );
-}
 
 export default function Charts({ history }: { history: History }) {
   const all = useMemo(
@@ -77,12 +67,16 @@ function Chart({
 }) {
   const box = useRef<HTMLDivElement>(null);
   const [, go] = useLocation();
-  const lines = useMemo(() => series(history, toolchains, of, onlySuccess), [history, toolchains, of, onlySuccess]);
+  const lines = useMemo(
+    () => series(history, toolchains, of, onlySuccess),
+    [history, toolchains, of, onlySuccess],
+  );
   const hasAny = lines.some((line) => line.some((value) => value !== null));
   useEffect(() => {
     const element = box.current;
     if (!element || !hasAny) return;
-    const color = (name: string) => getComputedStyle(element).getPropertyValue("--text") && resolved(element, name);
+    const color = (name: string) =>
+      getComputedStyle(element).getPropertyValue("--text") && resolved(element, name);
     const quiet = color("--quiet");
     const grid = { stroke: color("--line"), width: 1 };
     const plot = new uPlot(
@@ -92,7 +86,12 @@ function Chart({
         scales: { x: { time: false }, y: { range: (_, __, most) => [0, most > 0 ? most * 1.1 : 1] } },
         legend: { live: true },
         axes: [
-          { stroke: quiet, grid: { show: false }, values: (_, at) => at.map((index) => nameOf(history, index)), space: 90 },
+          {
+            stroke: quiet,
+            grid: { show: false },
+            values: (_, at) => at.map((index) => nameOf(history, index)),
+            space: 90,
+          },
           { stroke: quiet, grid, size: 70, values: (_, at) => at.map((value) => text(value)) },
         ],
         series: [
@@ -131,7 +130,11 @@ function Chart({
           {last.map(([toolchain, value]) => (value == null ? "" : `${toolchain}: ${text(value)}. `)).join("")}
         </span>
       </figcaption>
-      {hasAny ? <div className="chart" ref={box} aria-hidden="true" /> : <p className="quiet">Nothing was measured yet.</p>}
+      {hasAny ? (
+        <div className="chart" ref={box} aria-hidden="true" />
+      ) : (
+        <p className="quiet">Nothing was measured yet.</p>
+      )}
     </figure>
   );
 }

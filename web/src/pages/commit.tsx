@@ -2,10 +2,20 @@
 
 import { useQueries, useQuery } from "@tanstack/react-query";
 import { Link } from "wouter";
-import { type Build, type Job, type JobSummary, archiveUrl, client, counting, isCommit, sourceOf, value } from "../lib/api";
+import {
+  archiveUrl,
+  type Build,
+  client,
+  counting,
+  isCommit,
+  type Job,
+  type JobSummary,
+  sourceOf,
+  value,
+} from "../lib/api";
 import { bytes, duration, repository, short, words } from "../lib/format";
 import { useLive } from "../lib/live";
-import { Copy, Empty, Loaded, State, Time, stateOf, useTitle } from "../ui";
+import { Copy, Empty, Loaded, State, stateOf, Time, useTitle } from "../ui";
 import { BuildTable } from "./builds";
 
 /** Jobs whose figures are asked for. */
@@ -20,14 +30,17 @@ export function newestLegs(builds: Build[]): JobSummary[] {
       if (job.toolchain && !legs.has(leg)) legs.set(leg, job);
     }
   }
-  return [...legs.values()].sort((a, b) => (a.toolchain ?? "").localeCompare(b.toolchain ?? "", "en", { numeric: true }));
+  return [...legs.values()].sort((a, b) =>
+    (a.toolchain ?? "").localeCompare(b.toolchain ?? "", "en", { numeric: true }),
+  );
 }
 
 export function CommitPage({ revision }: { revision: string }) {
   useTitle(short(revision));
   const builds = useQuery({
     queryKey: ["commit", revision],
-    queryFn: () => value(client.GET("/api/v1/builds", { params: { query: { commit: revision, limit: 100 } } })),
+    queryFn: () =>
+      value(client.GET("/api/v1/builds", { params: { query: { commit: revision, limit: 100 } } })),
   });
   useLive(builds.data?.items.some((build) => build.state !== "finished") ?? true);
   return <Loaded of={builds}>{(data) => <Shown revision={revision} builds={data.items} />}</Loaded>;
@@ -121,7 +134,9 @@ function Compared({ legs }: { legs: JobSummary[] }) {
                   <td className="num">{last?.diagnostics?.errors ?? ""}</td>
                   <td className="num">{last?.diagnostics?.warnings ?? ""}</td>
                   <td className="num">{last?.usage?.run_millis ? duration(last.usage.run_millis) : ""}</td>
-                  <td className="num">{last?.usage?.peak_memory_bytes ? bytes(last.usage.peak_memory_bytes) : ""}</td>
+                  <td className="num">
+                    {last?.usage?.peak_memory_bytes ? bytes(last.usage.peak_memory_bytes) : ""}
+                  </td>
                   <td className="num">{kept?.files ?? ""}</td>
                   <td className="num">{kept ? bytes(kept.bytes) : ""}</td>
                   <td className="wrap quiet">{last?.sandbox?.compiler ?? ""}</td>

@@ -1,13 +1,13 @@
 // One job: its log as it is written, how it ended, what it used and what it kept.
 
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { Suspense, lazy, useCallback, useState } from "react";
+import { lazy, Suspense, useCallback, useState } from "react";
 import { Link, useLocation, useSearchParams } from "wouter";
-import { type Attempt, type Job, type Manifest, archiveUrl, artifactUrl, client, value } from "../lib/api";
+import { type Attempt, archiveUrl, artifactUrl, client, type Job, type Manifest, value } from "../lib/api";
 import { bytes, count, duration, words } from "../lib/format";
 import { useLive } from "../lib/live";
 import { useLog } from "../log/follow";
-import { Act, Copy, Loaded, Revision, State, Time, Took, stateOf, useMay, useTitle } from "../ui";
+import { Act, Copy, Loaded, Revision, State, stateOf, Time, Took, useMay, useTitle } from "../ui";
 
 const LogView = lazy(() => import("../log/view"));
 /** Files that are listed at once. */
@@ -39,7 +39,17 @@ export function JobPage({ id }: { id: string }) {
   );
 }
 
-function Shown({ job, wanted, choose, onChange }: { job: Job; wanted?: number; choose: (attempt?: number) => void; onChange: () => void }) {
+function Shown({
+  job,
+  wanted,
+  choose,
+  onChange,
+}: {
+  job: Job;
+  wanted?: number;
+  choose: (attempt?: number) => void;
+  onChange: () => void;
+}) {
   const newest = job.attempts.at(-1);
   const shown = wanted ? (job.attempts.find((attempt) => attempt.number === wanted) ?? newest) : newest;
   const isNewest = shown === newest;
@@ -99,7 +109,9 @@ function Shown({ job, wanted, choose, onChange }: { job: Job; wanted?: number; c
           {may && isRunning ? (
             <Act
               touches={["job", "build", "builds"]}
-              run={() => value(client.POST("/api/v1/jobs/{job}/cancel", { params: { path: { job: job.id } } }))}
+              run={() =>
+                value(client.POST("/api/v1/jobs/{job}/cancel", { params: { path: { job: job.id } } }))
+              }
             >
               Cancel
             </Act>
@@ -169,7 +181,14 @@ function Used({ name, used, most, text }: { name: string; used: number; most: nu
     <>
       <dt>{name}</dt>
       <dd>
-        <meter min={0} max={most || 1} high={(most || 1) * 0.9} value={Math.min(used, most)} aria-label={name} /> {text}
+        <meter
+          min={0}
+          max={most || 1}
+          high={(most || 1) * 0.9}
+          value={Math.min(used, most)}
+          aria-label={name}
+        />{" "}
+        {text}
       </dd>
     </>
   );
@@ -215,7 +234,12 @@ function Facts({ job, attempt, isNewest }: { job: Job; attempt: Attempt; isNewes
           <section className="panel">
             <h2>Resources</h2>
             <dl className="facts">
-              <Used name="Time" used={ran} most={limits.wall_seconds * 1000} text={`${duration(ran)} of ${duration(limits.wall_seconds * 1000)}`} />
+              <Used
+                name="Time"
+                used={ran}
+                most={limits.wall_seconds * 1000}
+                text={`${duration(ran)} of ${duration(limits.wall_seconds * 1000)}`}
+              />
               <Used
                 name="Memory"
                 used={usage.peak_memory_bytes}
@@ -225,7 +249,9 @@ function Facts({ job, attempt, isNewest }: { job: Job; attempt: Attempt; isNewes
               <dt>Processor</dt>
               <dd>
                 {duration(usage.cpu_millis)}
-                {ran > 0 ? `, ${(usage.cpu_millis / ran).toFixed(1)} of ${(limits.cpu_millis / 1000).toFixed(1)} cores` : ""}
+                {ran > 0
+                  ? `, ${(usage.cpu_millis / ran).toFixed(1)} of ${(limits.cpu_millis / 1000).toFixed(1)} cores`
+                  : ""}
               </dd>
               <dt>Source</dt>
               <dd>{duration(usage.source_millis)}</dd>
@@ -266,7 +292,8 @@ function Facts({ job, attempt, isNewest }: { job: Job; attempt: Attempt; isNewes
                 <>
                   <dt>Compiler said</dt>
                   <dd>
-                    {count(attempt.diagnostics.errors, "error")}, {count(attempt.diagnostics.warnings, "warning")}
+                    {count(attempt.diagnostics.errors, "error")},{" "}
+                    {count(attempt.diagnostics.warnings, "warning")}
                   </dd>
                 </>
               ) : null}
@@ -294,9 +321,18 @@ export function quoted(word: string): string {
 function ByHand({ job, attempt }: { job: Job; attempt: Attempt }) {
   const sandbox = attempt.sandbox;
   if (!sandbox || job.kind !== "leg") return null;
-  const environment = Object.entries(sandbox.environment ?? {}).flatMap(([name, text]) => ["-e", quoted(`${name}=${text}`)]);
+  const environment = Object.entries(sandbox.environment ?? {}).flatMap(([name, text]) => [
+    "-e",
+    quoted(`${name}=${text}`),
+  ]);
   const steps = attempt.steps.map((step) => step.run).join("\n");
-  const command = ["docker run -it", ...(sandbox.options ?? []).map(quoted), ...environment, quoted(sandbox.image), "sh"].join(" ");
+  const command = [
+    "docker run -it",
+    ...(sandbox.options ?? []).map(quoted),
+    ...environment,
+    quoted(sandbox.image),
+    "sh",
+  ].join(" ");
   const whole = `kiln show ${job.id} --by-hand`;
   return (
     <details>
@@ -324,7 +360,9 @@ function Artifacts({ job, attempt }: { job: Job; attempt: Attempt }) {
   const manifest = useQuery({
     queryKey: ["manifest", job.id],
     queryFn: async () =>
-      (await value(client.GET("/api/v1/jobs/{job}/manifest", { params: { path: { job: job.id } } }))) as unknown as Manifest,
+      (await value(
+        client.GET("/api/v1/jobs/{job}/manifest", { params: { path: { job: job.id } } }),
+      )) as unknown as Manifest,
     staleTime: Number.POSITIVE_INFINITY,
     enabled: isOpen,
   });
@@ -353,12 +391,20 @@ function Artifacts({ job, attempt }: { job: Job; attempt: Attempt }) {
       {isOpen ? (
         <Loaded of={manifest}>
           {(data) => {
-            const found = data.files.filter((file) => file.kind !== "directory" && file.path.includes(wanted));
+            const found = data.files.filter(
+              (file) => file.kind !== "directory" && file.path.includes(wanted),
+            );
             return (
               <>
                 {data.files.length > 12 ? (
                   <p>
-                    <input type="search" aria-label="Find a file" placeholder="Find a file" value={wanted} onChange={(event) => setWanted(event.target.value)} />{" "}
+                    <input
+                      type="search"
+                      aria-label="Find a file"
+                      placeholder="Find a file"
+                      value={wanted}
+                      onChange={(event) => setWanted(event.target.value)}
+                    />{" "}
                     <span className="quiet">{count(found.length, "file")}</span>
                   </p>
                 ) : null}
@@ -379,7 +425,9 @@ function Artifacts({ job, attempt }: { job: Job; attempt: Attempt }) {
                               {file.path}
                             </a>
                             {file.target ? <span className="quiet"> → {file.target}</span> : null}
-                            {file.mode & 0o111 && file.kind === "file" ? <span className="tag">program</span> : null}
+                            {file.mode & 0o111 && file.kind === "file" ? (
+                              <span className="tag">program</span>
+                            ) : null}
                           </td>
                           <td className="num">{bytes(file.size)}</td>
                           <td className="mono quiet" title={file.sha256}>
@@ -390,7 +438,9 @@ function Artifacts({ job, attempt }: { job: Job; attempt: Attempt }) {
                     </tbody>
                   </table>
                 </div>
-                {found.length > LISTED ? <p className="quiet">The first {LISTED} are shown; look for others above.</p> : null}
+                {found.length > LISTED ? (
+                  <p className="quiet">The first {LISTED} are shown; look for others above.</p>
+                ) : null}
                 <p className="quiet mono wrap">sha256 of the tar inside the archive: {kept.tar_sha256}</p>
               </>
             );

@@ -3,7 +3,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { Link, useLocation, useSearchParams } from "wouter";
-import { type SubmitBuild, client, value } from "../lib/api";
+import { client, type SubmitBuild, value } from "../lib/api";
 import { Empty, Loaded, useMay, useTitle } from "../ui";
 
 /** What was written into the form. */
@@ -38,7 +38,15 @@ export function submission(form: Form): SubmitBuild {
   };
 }
 
-function Ticks({ names, chosen, onChange }: { names: string[]; chosen: string[]; onChange: (names: string[]) => void }) {
+function Ticks({
+  names,
+  chosen,
+  onChange,
+}: {
+  names: string[];
+  chosen: string[];
+  onChange: (names: string[]) => void;
+}) {
   return (
     <div className="ticks">
       {names.map((name) => (
@@ -46,7 +54,9 @@ function Ticks({ names, chosen, onChange }: { names: string[]; chosen: string[];
           <input
             type="checkbox"
             checked={chosen.includes(name)}
-            onChange={(event) => onChange(event.target.checked ? [...chosen, name] : chosen.filter((other) => other !== name))}
+            onChange={(event) =>
+              onChange(event.target.checked ? [...chosen, name] : chosen.filter((other) => other !== name))
+            }
           />
           {name}
         </label>
@@ -70,7 +80,10 @@ export default function NewBuild() {
   });
   const [problem, setProblem] = useState("");
   const [isBusy, setBusy] = useState(false);
-  const toolchains = useQuery({ queryKey: ["toolchains"], queryFn: () => value(client.GET("/api/v1/toolchains")) });
+  const toolchains = useQuery({
+    queryKey: ["toolchains"],
+    queryFn: () => value(client.GET("/api/v1/toolchains")),
+  });
 
   async function submit(event: FormEvent) {
     event.preventDefault();
@@ -86,7 +99,10 @@ export default function NewBuild() {
     }
   }
 
-  const ticked = { chosen: form.toolchains, onChange: (toolchains: string[]) => setForm({ ...form, toolchains }) };
+  const ticked = {
+    chosen: form.toolchains,
+    onChange: (toolchains: string[]) => setForm({ ...form, toolchains }),
+  };
   if (!may) {
     return (
       <Empty title="This needs a token that may submit builds">
@@ -100,8 +116,8 @@ export default function NewBuild() {
     <form className="panel" style={{ maxWidth: "46rem" }} onSubmit={submit}>
       <h1>New build</h1>
       <p className="quiet">
-        Nothing else is needed for ordinary projects: how they are built is found out from their files. A working tree is
-        built from the command line, by <code>kiln build</code> in it.
+        Nothing else is needed for ordinary projects: how they are built is found out from their files. A
+        working tree is built from the command line, by <code>kiln build</code> in it.
       </p>
       <label className="field">
         <span>Repository</span>
@@ -115,7 +131,11 @@ export default function NewBuild() {
       </label>
       <label className="field">
         <span>Branch, tag or commit</span>
-        <input type="text" value={form.what} onChange={(event) => setForm({ ...form, what: event.target.value })} />
+        <input
+          type="text"
+          value={form.what}
+          onChange={(event) => setForm({ ...form, what: event.target.value })}
+        />
       </label>
       <small className="help">The repository's own default branch, unless you say otherwise.</small>
       <fieldset>
@@ -123,11 +143,21 @@ export default function NewBuild() {
         <Loaded of={toolchains}>
           {(data) => (
             <>
-              <Ticks names={data.items.filter((toolchain) => toolchain.agents.length > 0).map((toolchain) => toolchain.name)} {...ticked} />
+              <Ticks
+                names={data.items
+                  .filter((toolchain) => toolchain.agents.length > 0)
+                  .map((toolchain) => toolchain.name)}
+                {...ticked}
+              />
               {data.items.some((toolchain) => toolchain.agents.length === 0) ? (
                 <details>
                   <summary className="quiet">Those that no agent has yet</summary>
-                  <Ticks names={data.items.filter((toolchain) => toolchain.agents.length === 0).map((toolchain) => toolchain.name)} {...ticked} />
+                  <Ticks
+                    names={data.items
+                      .filter((toolchain) => toolchain.agents.length === 0)
+                      .map((toolchain) => toolchain.name)}
+                    {...ticked}
+                  />
                 </details>
               ) : null}
             </>
@@ -148,11 +178,21 @@ export default function NewBuild() {
         <small className="help">One command a line, in place of what kiln finds out.</small>
         <label className="field">
           <span>Debian packages</span>
-          <input type="text" value={form.packages} placeholder="libssl-dev zlib1g-dev" onChange={(event) => setForm({ ...form, packages: event.target.value })} />
+          <input
+            type="text"
+            value={form.packages}
+            placeholder="libssl-dev zlib1g-dev"
+            onChange={(event) => setForm({ ...form, packages: event.target.value })}
+          />
         </label>
         <label className="field">
           <span>Queue</span>
-          <input type="text" value={form.queue} placeholder="default" onChange={(event) => setForm({ ...form, queue: event.target.value })} />
+          <input
+            type="text"
+            value={form.queue}
+            placeholder="default"
+            onChange={(event) => setForm({ ...form, queue: event.target.value })}
+          />
         </label>
       </details>
       {problem ? (

@@ -1,12 +1,21 @@
 // One project: its watched branches and what was decided of each, how it went over time, and its settings.
 
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, Suspense, lazy, useState } from "react";
+import { type FormEvent, lazy, Suspense, useState } from "react";
 import { Link, useLocation } from "wouter";
-import { ApiError, type Head, type History, type Project, type Watch, type WatchRules, client, value } from "../lib/api";
+import {
+  ApiError,
+  client,
+  type Head,
+  type History,
+  type Project,
+  value,
+  type Watch,
+  type WatchRules,
+} from "../lib/api";
 import { refName, repository, short } from "../lib/format";
 import { useLive } from "../lib/live";
-import { Act, Empty, Loaded, Revision, Time, Waiting, useMay, useTitle } from "../ui";
+import { Act, Empty, Loaded, Revision, Time, useMay, useTitle, Waiting } from "../ui";
 import { BuildTable } from "./builds";
 
 const Charts = lazy(() => import("./charts"));
@@ -44,7 +53,8 @@ function Shown({ project }: { project: Project }) {
   });
   const history = useQuery({
     queryKey: ["history", name],
-    queryFn: () => value(client.GET("/api/v1/projects/{project}/history", { params: { path, query: { limit: 50 } } })),
+    queryFn: () =>
+      value(client.GET("/api/v1/projects/{project}/history", { params: { path, query: { limit: 50 } } })),
   });
   const builds = useQuery({
     queryKey: ["builds", "of", name],
@@ -91,14 +101,25 @@ function Shown({ project }: { project: Project }) {
                   <Act
                     className="first"
                     touches={["refs", "builds"]}
-                    run={() => value(client.PUT("/api/v1/projects/{project}/watch", { params: { path }, body: {} as never }))}
+                    run={() =>
+                      value(
+                        client.PUT("/api/v1/projects/{project}/watch", {
+                          params: { path },
+                          body: {} as never,
+                        }),
+                      )
+                    }
                   >
                     Watch it
                   </Act>
                 ) : null}
               </div>
             </div>
-            {data ? <Watched watch={data} /> : <p className="quiet">It is not watched: new commits are not built by themselves.</p>}
+            {data ? (
+              <Watched watch={data} />
+            ) : (
+              <p className="quiet">It is not watched: new commits are not built by themselves.</p>
+            )}
             {data ? <Loaded of={refs}>{(page) => <Refs heads={page.items} />}</Loaded> : null}
           </section>
         )}
@@ -193,9 +214,15 @@ function Refs({ heads }: { heads: Head[] }) {
           {heads.map((head) => (
             <tr key={head.name}>
               <td className="wrap">{refName(head.name)}</td>
-              <td className="tight">{head.commit ? <Revision of={head.commit} /> : <span className="quiet">gone</span>}</td>
+              <td className="tight">
+                {head.commit ? <Revision of={head.commit} /> : <span className="quiet">gone</span>}
+              </td>
               <td className="wrap">
-                {head.build ? <Link href={`/builds/${head.build}`}>built</Link> : (head.skipped ?? "not built")}
+                {head.build ? (
+                  <Link href={`/builds/${head.build}`}>built</Link>
+                ) : (
+                  (head.skipped ?? "not built")
+                )}
               </td>
               <td className="tight quiet">
                 <Time at={head.seen_at} />
@@ -235,7 +262,11 @@ function Deliveries({ name }: { name: string }) {
                 <td className="tight">{delivery.forge}</td>
                 <td className="wrap">{delivery.event}</td>
                 <td className="wrap">
-                  {delivery.build ? <Link href={`/builds/${delivery.build}`}>built</Link> : (delivery.outcome ?? "waits")}
+                  {delivery.build ? (
+                    <Link href={`/builds/${delivery.build}`}>built</Link>
+                  ) : (
+                    (delivery.outcome ?? "waits")
+                  )}
                 </td>
                 <td className="tight quiet">
                   <Time at={delivery.received_at} />
@@ -280,14 +311,27 @@ function Settings({ project, watch }: { project: Project; watch?: Watch }) {
           ? await value(client.PATCH("/api/v1/projects/{project}", { params: { path }, body: change }))
           : project;
       setSaved(true);
-      await queries.invalidateQueries({ predicate: ({ queryKey: [kind] }) => kind === "project" || kind === "projects" || kind === "refs" });
+      await queries.invalidateQueries({
+        predicate: ({ queryKey: [kind] }) => kind === "project" || kind === "projects" || kind === "refs",
+      });
       if (changed.name !== project.name) go(`/projects/${changed.name}`);
     } catch (error) {
       setProblem(error instanceof Error ? error.message : String(error));
     }
   }
-  const lines = (label: string, field: "branches" | "tags" | "paths" | "ignore_paths" | "toolchains", help: string) =>
-    rules ? <ListField label={label} help={help} items={rules[field]} onChange={(items) => setRules({ ...rules, [field]: items })} /> : null;
+  const lines = (
+    label: string,
+    field: "branches" | "tags" | "paths" | "ignore_paths" | "toolchains",
+    help: string,
+  ) =>
+    rules ? (
+      <ListField
+        label={label}
+        help={help}
+        items={rules[field]}
+        onChange={(items) => setRules({ ...rules, [field]: items })}
+      />
+    ) : null;
   return (
     <form className="panel" onSubmit={save}>
       <h2>Settings</h2>
@@ -317,7 +361,9 @@ function Settings({ project, watch }: { project: Project; watch?: Watch }) {
               <span>Pull requests</span>
               <select
                 value={rules.pull_requests}
-                onChange={(event) => setRules({ ...rules, pull_requests: event.target.value as WatchRules["pull_requests"] })}
+                onChange={(event) =>
+                  setRules({ ...rules, pull_requests: event.target.value as WatchRules["pull_requests"] })
+                }
               >
                 <option value="none">not built</option>
                 <option value="own">of the repository's own branches</option>
@@ -332,12 +378,18 @@ function Settings({ project, watch }: { project: Project; watch?: Watch }) {
                 max={86400}
                 value={rules.poll_seconds ?? ""}
                 placeholder="as the server says"
-                onChange={(event) => setRules({ ...rules, poll_seconds: event.target.value ? Number(event.target.value) : null })}
+                onChange={(event) =>
+                  setRules({ ...rules, poll_seconds: event.target.value ? Number(event.target.value) : null })
+                }
               />
             </label>
             <div className="ticks">
               <label>
-                <input type="checkbox" checked={rules.supersede} onChange={(event) => setRules({ ...rules, supersede: event.target.checked })} />
+                <input
+                  type="checkbox"
+                  checked={rules.supersede}
+                  onChange={(event) => setRules({ ...rules, supersede: event.target.checked })}
+                />
                 A newer commit ends the builds of older ones
               </label>
             </div>
@@ -378,22 +430,32 @@ function Settings({ project, watch }: { project: Project; watch?: Watch }) {
 }
 
 /** A list of short texts, in one field. */
-function ListField({ label, help, items, onChange }: { label: string; help: string; items: string[]; onChange: (items: string[]) => void }) {
+function ListField({
+  label,
+  help,
+  items,
+  onChange,
+}: {
+  label: string;
+  help: string;
+  items: string[];
+  onChange: (items: string[]) => void;
+}) {
   const [text, setText] = useState(items.join(", "));
   return (
     <>
-    <label className="field">
-      <span>{label}</span>
-      <input
-        type="text"
-        value={text}
-        onChange={(event) => {
-          setText(event.target.value);
-          onChange(list(event.target.value));
-        }}
-      />
-    </label>
-    <small className="help">{help}</small>
+      <label className="field">
+        <span>{label}</span>
+        <input
+          type="text"
+          value={text}
+          onChange={(event) => {
+            setText(event.target.value);
+            onChange(list(event.target.value));
+          }}
+        />
+      </label>
+      <small className="help">{help}</small>
     </>
   );
 }

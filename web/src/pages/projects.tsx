@@ -6,7 +6,7 @@ import { Link, useLocation } from "wouter";
 import { client, value } from "../lib/api";
 import { repository } from "../lib/format";
 import { useLive } from "../lib/live";
-import { Empty, Leg, Loaded, State, Time, stateOf, useMay, useTitle } from "../ui";
+import { Empty, Leg, Loaded, State, stateOf, Time, useMay, useTitle } from "../ui";
 
 export default function Projects() {
   useTitle("Projects");
@@ -17,7 +17,8 @@ export default function Projects() {
   const newest = useQueries({
     queries: (projects.data?.items ?? []).map((project) => ({
       queryKey: ["builds", "newest", project.name],
-      queryFn: () => value(client.GET("/api/v1/builds", { params: { query: { project: project.name, limit: 1 } } })),
+      queryFn: () =>
+        value(client.GET("/api/v1/builds", { params: { query: { project: project.name, limit: 1 } } })),
     })),
   });
   return (
@@ -38,8 +39,8 @@ export default function Projects() {
           data.items.length === 0 ? (
             <Empty title="There are no projects yet">
               <p>
-                A project is a repository with a name: its branches can be watched, so that every new commit is built by
-                itself.
+                A project is a repository with a name: its branches can be watched, so that every new commit
+                is built by itself.
               </p>
               {may ? null : <p>An administrator can add one.</p>}
             </Empty>
@@ -65,12 +66,16 @@ export default function Projects() {
                             <strong>{project.name}</strong>
                           </Link>
                         </td>
-                        <td className="wrap quiet">{project.url ? repository(project.url) : "uploads only"}</td>
+                        <td className="wrap quiet">
+                          {project.url ? repository(project.url) : "uploads only"}
+                        </td>
                         <td className="wrap">
                           {build ? (
                             <>
                               <State is={stateOf(build)} />{" "}
-                              <Link href={`/builds/${build.id}`}>{build.commit_info?.subject ?? "build"}</Link>
+                              <Link href={`/builds/${build.id}`}>
+                                {build.commit_info?.subject ?? "build"}
+                              </Link>
                             </>
                           ) : (
                             <span className="quiet">{newest[at]?.isSuccess ? "none yet" : ""}</span>
@@ -112,7 +117,10 @@ function Add({ onClose }: { onClose: () => void }) {
       );
       if (watches && made.url) {
         await value(
-          client.PUT("/api/v1/projects/{project}/watch", { params: { path: { project: made.name } }, body: {} as never }),
+          client.PUT("/api/v1/projects/{project}/watch", {
+            params: { path: { project: made.name } },
+            body: {} as never,
+          }),
         );
       }
       go(`/projects/${made.name}`);
@@ -125,7 +133,12 @@ function Add({ onClose }: { onClose: () => void }) {
       <h2>Add a project</h2>
       <label className="field">
         <span>Repository</span>
-        <input type="text" value={url} placeholder="https://git.example.org/zlib.git" onChange={(event) => setUrl(event.target.value)} />
+        <input
+          type="text"
+          value={url}
+          placeholder="https://git.example.org/zlib.git"
+          onChange={(event) => setUrl(event.target.value)}
+        />
       </label>
       <label className="field">
         <span>Name</span>
@@ -134,8 +147,8 @@ function Add({ onClose }: { onClose: () => void }) {
       <small className="help">After the repository, unless you say otherwise.</small>
       <div className="ticks">
         <label>
-          <input type="checkbox" checked={watches} onChange={(event) => setWatches(event.target.checked)} /> Build new commits by
-          themselves
+          <input type="checkbox" checked={watches} onChange={(event) => setWatches(event.target.checked)} />{" "}
+          Build new commits by themselves
         </label>
       </div>
       {problem ? (

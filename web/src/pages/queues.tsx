@@ -3,7 +3,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link } from "wouter";
-import { type Agent, type Queue, client, counting, value } from "../lib/api";
+import { type Agent, client, counting, type Queue, value } from "../lib/api";
 import { bytes, count } from "../lib/format";
 import { useLive } from "../lib/live";
 import { Act, Empty, Loaded, State, Time, useMay, useTitle } from "../ui";
@@ -67,12 +67,30 @@ function QueueTable({ queues }: { queues: Queue[] }) {
                     queue.paused ? (
                       <Act
                         touches={["queues", "builds"]}
-                        run={() => value(client.POST("/api/v1/queues/{queue}/resume", { params: { path: { queue: queue.name } } }))}
+                        run={() =>
+                          value(
+                            client.POST("/api/v1/queues/{queue}/resume", {
+                              params: { path: { queue: queue.name } },
+                            }),
+                          )
+                        }
                       >
                         Resume<span className="hidden"> the queue {queue.name}</span>
                       </Act>
                     ) : (
-                      <WithReason label={`Pause`} what={`the queue ${queue.name}`} touches={["queues", "builds"]} run={(reason) => value(client.POST("/api/v1/queues/{queue}/pause", { params: { path: { queue: queue.name } }, body: { reason } }))} />
+                      <WithReason
+                        label={`Pause`}
+                        what={`the queue ${queue.name}`}
+                        touches={["queues", "builds"]}
+                        run={(reason) =>
+                          value(
+                            client.POST("/api/v1/queues/{queue}/pause", {
+                              params: { path: { queue: queue.name } },
+                              body: { reason },
+                            }),
+                          )
+                        }
+                      />
                     )
                   ) : null}
                 </td>
@@ -104,7 +122,8 @@ function Busy() {
   });
   const running = useQuery({
     queryKey: ["builds", "state", "running"],
-    queryFn: () => value(client.GET("/api/v1/builds", { params: { query: { state: "running", limit: 50 } } })),
+    queryFn: () =>
+      value(client.GET("/api/v1/builds", { params: { query: { state: "running", limit: 50 } } })),
   });
   const jobs = [...(running.data?.items ?? []), ...(waiting.data?.items ?? [])].flatMap((build) =>
     counting(build.jobs)
@@ -133,7 +152,9 @@ function Busy() {
                   <Link href={`/jobs/${job.id}`}>{job.toolchain}</Link>
                 </td>
                 <td className="wrap">
-                  <Link href={`/builds/${build.id}`}>{build.commit_info?.subject ?? build.project ?? "build"}</Link>
+                  <Link href={`/builds/${build.id}`}>
+                    {build.commit_info?.subject ?? build.project ?? "build"}
+                  </Link>
                 </td>
                 <td className="tight">{build.queue}</td>
                 <td className="wrap">{job.message}</td>
@@ -155,7 +176,8 @@ function AgentTable({ agents }: { agents: Agent[] }) {
     return (
       <Empty title="There is no agent">
         <p>
-          Jobs wait until one comes: <code>kiln agent --server URL</code> on a machine with a container engine.
+          Jobs wait until one comes: <code>kiln agent --server URL</code> on a machine with a container
+          engine.
         </p>
       </Empty>
     );
@@ -188,8 +210,26 @@ function AgentTable({ agents }: { agents: Agent[] }) {
                     <strong>{agent.name}</strong>
                   </td>
                   <td className="wrap">
-                    <State is={!agent.online ? "failure" : agent.hold ? "queued" : agent.status.busy > 0 ? "running" : "success"}>
-                      {!agent.online ? "away" : agent.hold ? (agent.hold.kind === "draining" ? "draining" : "on hold") : agent.status.busy > 0 ? "working" : "ready"}
+                    <State
+                      is={
+                        !agent.online
+                          ? "failure"
+                          : agent.hold
+                            ? "queued"
+                            : agent.status.busy > 0
+                              ? "running"
+                              : "success"
+                      }
+                    >
+                      {!agent.online
+                        ? "away"
+                        : agent.hold
+                          ? agent.hold.kind === "draining"
+                            ? "draining"
+                            : "on hold"
+                          : agent.status.busy > 0
+                            ? "working"
+                            : "ready"}
                     </State>
                     {agent.hold ? <div className="quiet wrap">{agent.hold.reason}</div> : null}
                     {agent.status.paused ? <div className="is-error wrap">{agent.status.paused}</div> : null}
@@ -207,7 +247,8 @@ function AgentTable({ agents }: { agents: Agent[] }) {
                     ))}
                   </td>
                   <td className="quiet">
-                    {agent.status.arch}, {count(agent.status.cpus, "core")}, {bytes(agent.status.memory_bytes)}
+                    {agent.status.arch}, {count(agent.status.cpus, "core")},{" "}
+                    {bytes(agent.status.memory_bytes)}
                     <br />
                     {agent.status.engine}
                   </td>
@@ -227,7 +268,9 @@ function AgentTable({ agents }: { agents: Agent[] }) {
                         {agent.hold ? (
                           <Act
                             touches={["agents"]}
-                            run={() => value(client.POST("/api/v1/agents/{agent}/resume", { params: { path } }))}
+                            run={() =>
+                              value(client.POST("/api/v1/agents/{agent}/resume", { params: { path } }))
+                            }
                           >
                             Resume<span className="hidden"> {agent.name}</span>
                           </Act>
@@ -237,13 +280,27 @@ function AgentTable({ agents }: { agents: Agent[] }) {
                               label="Hold"
                               what={agent.name}
                               touches={["agents", "builds"]}
-                              run={(reason) => value(client.POST("/api/v1/agents/{agent}/hold", { params: { path }, body: { reason } }))}
+                              run={(reason) =>
+                                value(
+                                  client.POST("/api/v1/agents/{agent}/hold", {
+                                    params: { path },
+                                    body: { reason },
+                                  }),
+                                )
+                              }
                             />
                             <WithReason
                               label="Drain"
                               what={agent.name}
                               touches={["agents", "builds"]}
-                              run={(reason) => value(client.POST("/api/v1/agents/{agent}/drain", { params: { path }, body: { reason } }))}
+                              run={(reason) =>
+                                value(
+                                  client.POST("/api/v1/agents/{agent}/drain", {
+                                    params: { path },
+                                    body: { reason },
+                                  }),
+                                )
+                              }
                             />
                           </>
                         )}
@@ -284,8 +341,20 @@ function WithReason({
   }
   return (
     <span className="actions">
-      <input type="text" aria-label={`Why ${label.toLowerCase()} ${what}`} placeholder="Why?" value={reason} onChange={(event) => setReason(event.target.value)} />
-      <Act className="first" disabled={reason.trim() === ""} touches={touches} run={() => run(reason.trim())} then={() => setAsks(false)}>
+      <input
+        type="text"
+        aria-label={`Why ${label.toLowerCase()} ${what}`}
+        placeholder="Why?"
+        value={reason}
+        onChange={(event) => setReason(event.target.value)}
+      />
+      <Act
+        className="first"
+        disabled={reason.trim() === ""}
+        touches={touches}
+        run={() => run(reason.trim())}
+        then={() => setAsks(false)}
+      >
         {label}
       </Act>
       <button type="button" onClick={() => setAsks(false)}>

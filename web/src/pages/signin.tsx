@@ -31,8 +31,8 @@ export function SignIn({ onDone }: { onDone: () => void }) {
         <h1>Sign in to kiln</h1>
         <form onSubmit={submit}>
           <p className="quiet">
-            A token is made by <code>kiln token create NAME</code>. On the server's own machine, the administrator's is in
-            the file <code>admin-token</code> of its data directory.
+            A token is made by <code>kiln token create NAME</code>. On the server's own machine, the
+            administrator's is in the file <code>admin-token</code> of its data directory.
           </p>
           <label className="field">
             <span>Token</span>

@@ -7,7 +7,10 @@ import { Empty, Loaded, useTitle } from "../ui";
 
 export default function Toolchains() {
   useTitle("Toolchains");
-  const toolchains = useQuery({ queryKey: ["toolchains"], queryFn: () => value(client.GET("/api/v1/toolchains")) });
+  const toolchains = useQuery({
+    queryKey: ["toolchains"],
+    queryFn: () => value(client.GET("/api/v1/toolchains")),
+  });
   return (
     <>
       <div className="head">
@@ -37,7 +40,8 @@ export default function Toolchains() {
                     return (
                       <tr key={toolchain.name}>
                         <td className="tight">
-                          <strong>{toolchain.name}</strong> {toolchain.default ? <span className="tag">default</span> : null}
+                          <strong>{toolchain.name}</strong>{" "}
+                          {toolchain.default ? <span className="tag">default</span> : null}
                         </td>
                         <td className="mono">{toolchain.target}</td>
                         <td className="wrap">
