@@ -61,7 +61,7 @@ mod tests {
     fn origins_are_written_as_browsers_send_them() {
         for (text, origin) in [
             ("https://ci.example.org", Some("https://ci.example.org")),
-            ("https://CI.Example.org:443/", Some("https://ci.example.org")),
+            ("HTTPS://ci.example.org:443/", Some("https://ci.example.org")),
             ("http://ci.example.org:8080", Some("http://ci.example.org:8080")),
             ("https://ci.example.org/kiln", None),
             ("https://me@ci.example.org", None),

@@ -313,10 +313,8 @@ pub(super) fn listing(
         and("commit_id = ?", vec![commit.as_str().into()]);
     }
     if let Some(branch) = &filter.branch {
-        let name = match branch.starts_with("refs/") {
-            true => branch.clone(),
-            false => format!("refs/heads/{branch}"),
-        };
+        let is_whole = branch.starts_with("refs/");
+        let name = if is_whole { branch.clone() } else { format!("refs/heads/{branch}") };
         and("resolved_ref = ?", vec![name.into()]);
     }
     if let Some(state) = filter.state {

@@ -1,7 +1,7 @@
 // All builds, the newest first, as they happen. What is asked for stands in the address.
 
 import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
-import { memo, useCallback, useEffect, useState } from "react";
+import { memo, useCallback, useDeferredValue, useEffect, useMemo, useState } from "react";
 import { Link, useLocation, useSearchParams } from "wouter";
 import { type Build, type BuildState, client, counting, type Outcome, sourceOf, value } from "../lib/api";
 import { refName, repository } from "../lib/format";
@@ -30,7 +30,7 @@ export function Builds() {
     queryFn: ({ pageParam }) =>
       value(
         client.GET("/api/v1/builds", {
-          params: { query: { ...filter, limit: 50, cursor: pageParam } as { limit: number } },
+          params: { query: { ...filter, limit: 30, cursor: pageParam } as { limit: number } },
         }),
       ),
     initialPageParam: undefined as string | undefined,
@@ -38,7 +38,9 @@ export function Builds() {
     placeholderData: keepPreviousData,
     structuralSharing: sharePages,
   });
-  const items = builds.data?.pages.flatMap((page) => page.items) ?? [];
+  // Drawn when there is time for it: a list that changes all the time does not hold up what one does.
+  const data = useDeferredValue(builds.data);
+  const items = useMemo(() => data?.pages.flatMap((page) => page.items) ?? [], [data]);
   const open = useCallback(
     (at: number) => {
       const build = items[at];
@@ -66,7 +68,7 @@ export function Builds() {
         isFiltered={isFiltered}
         clear={() => setSearch({}, { replace: true })}
       />
-      <Loaded of={{ ...builds, data: builds.data }}>
+      <Loaded of={{ ...builds, data }}>
         {() =>
           items.length === 0 ? (
             isFiltered ? (

@@ -84,6 +84,7 @@ function Chart({
         width: element.clientWidth,
         height: 190,
         scales: { x: { time: false }, y: { range: (_, __, most) => [0, most > 0 ? most * 1.1 : 1] } },
+        padding: [null, 32, null, null],
         legend: { live: true },
         axes: [
           {
