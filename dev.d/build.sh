@@ -78,5 +78,8 @@ cmd_bench() {
     build_kiln
     build_images
     say "Measuring (about five minutes; needs an otherwise idle machine)"
-    KILN_BENCH_BIN="$(target_dir)/release/kiln" cargo test --locked --quiet --bench farm -- "$@"
+    if [[ $* != web ]]; then
+        KILN_BENCH_BIN="$(target_dir)/release/kiln" cargo test --locked --quiet --bench farm -- "$@"
+    fi
+    if (($# == 0)) || [[ $* == web ]]; then bench_web; fi
 }

@@ -80,6 +80,13 @@ test_web() {
     (cd web && KILN_TEST_BIN="$(target_dir)/debug/kiln" npm run --silent e2e)
 }
 
+# What the page takes in a browser, with the program as it ships.
+bench_web() {
+    ensure_packages
+    ensure_browser
+    (cd web && KILN_TEST_BIN="$(target_dir)/release/kiln" npx --no-install playwright test speed)
+}
+
 check_web() {
     ensure_packages
     (

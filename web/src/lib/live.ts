@@ -3,7 +3,7 @@
 
 import { type QueryClient, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useSyncExternalStore } from "react";
-import { SERVER } from "./api";
+import { client, SERVER, value } from "./api";
 import { type Connection, follow, type Sent } from "./sse";
 
 /** The shortest time between two looks at the same, in milliseconds. */
@@ -60,6 +60,8 @@ class Live {
         onEvent: this.#event,
         onConnection: (connection) => {
           this.#say(connection);
+          // Whoever is not signed in any more is told so by every other request.
+          if (connection === "refused") value(client.GET("/api/v1/whoami")).catch(() => {});
           if (connection === "open" && isFirst && this.#last === undefined) this.#all();
         },
       });

@@ -4,6 +4,11 @@ import { type FormEvent, useState } from "react";
 import { client, value } from "../lib/api";
 import { useTitle } from "../ui";
 
+/** Text in base 64, whatever is in it. */
+function base64(text: string): string {
+  return btoa(String.fromCharCode(...new TextEncoder().encode(text)));
+}
+
 export function SignIn({ onDone }: { onDone: () => void }) {
   const [token, setToken] = useState("");
   const [problem, setProblem] = useState("");
@@ -15,7 +20,7 @@ export function SignIn({ onDone }: { onDone: () => void }) {
     setBusy(true);
     setProblem("");
     try {
-      await value(client.POST("/api/v1/session", { body: { token: btoa(token.trim()) } }));
+      await value(client.POST("/api/v1/session", { body: { token: base64(token.trim()) } }));
       setToken("");
       onDone();
     } catch (error) {
