@@ -75,6 +75,7 @@ test_web() {
     ensure_packages
     ensure_browser
     say "Testing the web page (Vitest)"
+    web_types_are_current || return
     (cd web && npm run --silent test) || return
     say "Testing the web page in a browser (Playwright; pictures: web/screenshots)"
     (cd web && KILN_TEST_BIN="$(target_dir)/debug/kiln" npm run --silent e2e)
@@ -87,14 +88,15 @@ bench_web() {
     (cd web && KILN_TEST_BIN="$(target_dir)/release/kiln" npx --no-install playwright test speed)
 }
 
+# The types are those of the description, which the server's own tests compare with the server.
+web_types_are_current() (
+    cd web
+    npx --no-install openapi-typescript src/openapi.json -o node_modules/.schema.d.ts >/dev/null || exit
+    cmp -s src/schema.d.ts node_modules/.schema.d.ts ||
+        { note "web/src/schema.d.ts is old: run 'npm run schema' in web" && exit 1; }
+)
+
 check_web() {
     ensure_packages
-    (
-        cd web
-        npm run --silent check || exit
-        # The types are those of the description, and that is checked against the server by its tests.
-        npx --no-install openapi-typescript src/openapi.json -o node_modules/.schema.d.ts >/dev/null || exit
-        cmp -s src/schema.d.ts node_modules/.schema.d.ts ||
-            { echo "web/src/schema.d.ts is old: run 'npm run schema' in web" >&2 && exit 1; }
-    )
+    (cd web && npm run --silent check) && web_types_are_current
 }

@@ -235,6 +235,20 @@ test("each role is shown what it may, and the server keeps to it", async ({ page
   await expect(page.getByRole("button", { name: "Add a project" })).toHaveCount(0);
 });
 
+test("where everybody may read, one can sign in for more", async ({ page }) => {
+  const open = await Server.start({ withAgent: false, env: { KILN_SERVER_ANONYMOUS: "read" } });
+  try {
+    await page.goto(open.base);
+    await expect(page.getByRole("heading", { name: "Nothing was built yet" })).toBeVisible();
+    await page.getByRole("link", { name: "Sign in" }).click();
+    await page.getByLabel("Token").fill(open.token());
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await expect(page.getByRole("link", { name: "local" })).toBeVisible();
+  } finally {
+    await open.end();
+  }
+});
+
 test("without the header that only the page can send, a session changes nothing", async ({ page }) => {
   await signIn(page, server);
   const status = await page.evaluate(

@@ -57,12 +57,14 @@ export function App() {
 
   if (isOut) {
     return (
-      <SignIn
-        onDone={() => {
-          queries.clear();
-          setOut(false);
-        }}
-      />
+      <main>
+        <SignIn
+          onDone={() => {
+            queries.clear();
+            setOut(false);
+          }}
+        />
+      </main>
     );
   }
   if (who.error) {
@@ -118,7 +120,7 @@ function Frame({ name }: { name: string }) {
             New build
           </Link>
           <Link href="/account" className="quiet">
-            {name.replace(/^user:/, "")}
+            {name === "anonymous" ? "Sign in" : name.replace(/^user:/, "")}
           </Link>
           <Theme />
           <button

@@ -274,6 +274,12 @@ export function Copy({ text, label = "Copy" }: { text: string; label?: string })
   );
 }
 
+/** Whether the focus is on nothing that would do something with a key. */
+function isNowhere(): boolean {
+  const at = document.activeElement;
+  return at === null || at === document.body || at.id === "main";
+}
+
 /** A line that can be chosen with j and k and opened with Enter. */
 export function useRows(count: number, open: (index: number) => void) {
   const [chosen, setChosen] = useState(-1);
@@ -282,12 +288,7 @@ export function useRows(count: number, open: (index: number) => void) {
       if (isTyping(event)) return;
       if (event.key === "j") setChosen((at) => Math.min(count - 1, at + 1));
       else if (event.key === "k") setChosen((at) => Math.max(0, at - 1));
-      else if (
-        (event.key === "Enter" || event.key === "o") &&
-        chosen >= 0 &&
-        document.activeElement === document.body
-      )
-        open(chosen);
+      else if ((event.key === "Enter" || event.key === "o") && chosen >= 0 && isNowhere()) open(chosen);
       else return;
       event.preventDefault();
     };

@@ -26,6 +26,17 @@ describe("rows", () => {
     expect(shown(store(), [])).toEqual(["fetched", "[0]", "a", "b", "a note", "c", "[1]", "d", "e"]);
   });
 
+  it("does not begin a step anew that is told of twice", () => {
+    const log = new LogStore();
+    log.stepBegins(0, "configure", 1);
+    log.append("stdout", "a\n", 1, 0);
+    log.stepBegins(1, "compile", 2);
+    log.append("stdout", "b\n", 2, 1);
+    log.stepBegins(0, "configure", 1);
+    log.append("stdout", "c\n", 3, 1);
+    expect(shown(log, [])).toEqual(["[0]", "a", "[1]", "b", "c"]);
+  });
+
   it("leaves out what is folded, and nothing else", () => {
     expect(shown(store(), [1])).toEqual(["fetched", "[0]", "a note", "[1]", "d", "e"]);
     expect(shown(store(), [1, 4])).toEqual(["fetched", "[0]", "a note", "[1]"]);

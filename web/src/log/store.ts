@@ -169,8 +169,9 @@ export class LogStore {
 
   /** Notes that a step began. */
   stepBegins(step: number, name: string, at: number) {
-    if (!this.steps.has(step))
-      this.steps.set(step, { name, begun: at, ended: undefined, exitCode: undefined });
+    // After a reconnect it may be told once more.
+    if (this.steps.has(step)) return;
+    this.steps.set(step, { name, begun: at, ended: undefined, exitCode: undefined });
     this.#section(step);
     this.version += 1;
   }

@@ -343,7 +343,7 @@ export default function LogView({
   }, [store, show]);
 
   // Who opens the log of a failure wants to see it.
-  const hasLooked = useRef(false);
+  const hasLooked = useRef(isRunning);
   useEffect(() => {
     if (!goToError || !isWhole || hasLooked.current || picked || hasMoved.current) return;
     hasLooked.current = true;

@@ -4,6 +4,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useContext, useState } from "react";
 import { client, type Role, type Token, value } from "../lib/api";
 import { Act, Copy, Loaded, Time, useMay, useTitle, WhoContext } from "../ui";
+import { SignIn } from "./signin";
 
 const MAY: Record<string, string> = {
   read: "see builds, logs, artifacts, projects, agents and queues",
@@ -17,6 +18,8 @@ export default function Account() {
   const queries = useQueryClient();
   const may = useMay("admin");
   if (!who) return null;
+  // Where everybody may read, one can still be somebody.
+  if (who.who === "anonymous") return <SignIn onDone={() => location.assign("/")} />;
   return (
     <>
       <div className="head">

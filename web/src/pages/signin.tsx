@@ -31,7 +31,7 @@ export function SignIn({ onDone }: { onDone: () => void }) {
   }
 
   return (
-    <main>
+    <div>
       <div className="panel" style={{ maxWidth: "30rem", margin: "10vh auto 0" }}>
         <h1>Sign in to kiln</h1>
         <form onSubmit={submit}>
@@ -62,6 +62,6 @@ export function SignIn({ onDone }: { onDone: () => void }) {
           </button>
         </form>
       </div>
-    </main>
+    </div>
   );
 }
