@@ -295,7 +295,9 @@ async fn check_attempts(is_told: bool) {
     if is_told {
         two.wake();
     }
+    // Both have looked before anything changes: a first look that comes later begins with what is then.
     follower.until("one\n").await;
+    second.until("one\n").await;
     two.finish(Verdict::Failed(Cause::Engine)).await;
     if is_told {
         two.change();
