@@ -16,4 +16,6 @@ it("keeps what is equal, wherever in the list it is now", () => {
   expect(shared.pages[0]?.items[1]).not.toBe(before.pages[0]?.items[0]);
   expect(shared.pages[0]?.items[1]?.jobs).toBe(before.pages[0]?.items[0]?.jobs);
   expect(sharePages(undefined, came)).toBe(came);
+  expect(sharePages(before, page(one("b"), one("a")))).toBe(before);
+  expect(sharePages(before, page(one("b")))).not.toBe(before);
 });
