@@ -14,7 +14,7 @@ async function isClean(page: Page, where: string) {
 }
 
 test("scripted: nothing that an agent, a commit or a person says is markup", async ({ page }) => {
-  test.setTimeout(180_000);
+  test.setTimeout(400_000);
   expect(HOSTILE.length).toBeGreaterThanOrEqual(60);
   const server = await Server.start({ withAgent: false });
   const agent = await Agent.start(server, "scripted");
