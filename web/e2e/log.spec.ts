@@ -52,7 +52,7 @@ test("it follows the end until one scrolls away, and again at the end", async ({
   await job.finish("success");
 });
 
-test("colours, carriage returns, links, streams, times, numbers, folds", async ({ page }) => {
+test("colors, carriage returns, links, streams, times, numbers, folds", async ({ page }) => {
   await signIn(page, server);
   const { job } = await begun();
   await job.stepBegins("configure", "./configure", "configure");

@@ -10,7 +10,7 @@ describe("ansi", () => {
     expect(isPlain("żółw 😀")).toBe(true);
   });
 
-  it("knows the sixteen, the palette and true colour", () => {
+  it("knows the sixteen, the palette and true color", () => {
     expect(parse("\x1b[1;31mred\x1b[0m")[0]).toEqual({ text: "red", style: { bold: true, fg: 1 } });
     expect(sgr({}, "38;5;208")).toEqual({ fg: 208 });
     expect(sgr({}, "48;2;1;2;255")).toEqual({ bg: "#0102ff" });
@@ -24,9 +24,9 @@ describe("ansi", () => {
     expect(palette(244)).toBe("#808080");
   });
 
-  it("shows gcc's lines, which erase after every colour", () => {
-    const line = "\x1b[01m\x1b[Ka.c:1:5:\x1b[m\x1b[K \x1b[01;31m\x1b[Kerror: \x1b[m\x1b[Kno";
-    expect(strip(line)).toBe("a.c:1:5: error: no");
+  it("shows gcc's lines, which erase after every color", () => {
+    const line = "\x1b[01m\x1b[Ka.c:1:5:\x1b[m\x1b[K \x1b[01;31m\x1b[Kerror: \x1b[m\x1b[K not";
+    expect(strip(line)).toBe("a.c:1:5: error:  not");
     expect(parse(line).map((run) => run.style.bold ?? false)).toEqual([true, false, true, false]);
   });
 

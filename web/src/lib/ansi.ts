@@ -1,7 +1,7 @@
-// Terminal colours as runs of text with a style. Nothing of a log is ever markup: the result is plain
+// Terminal colors as runs of text with a style. Nothing of a log is ever markup: the result is plain
 // strings, and a link only where it leads to http or https.
 
-/** How a run of text looks. Colours are 0–255 of the palette, or `#rrggbb`. */
+/** How a run of text looks. Colors are 0–255 of the palette, or `#rrggbb`. */
 export interface Style {
   fg?: number | string;
   bg?: number | string;
@@ -117,7 +117,7 @@ export function sgr(style: Style, body: string): Style {
         if (index !== undefined && index >= 0 && index <= 255) next[which] = index;
         i += 2;
       } else if (codes[i + 1] === 2) {
-        // `38:2::r:g:b` has an empty colour space, which reads as a fourth number.
+        // `38:2::r:g:b` has an empty color space, which reads as a fourth number.
         const skip = body.includes("::") ? 1 : 0;
         const [r, g, b] = codes.slice(i + 2 + skip, i + 5 + skip);
         if (r !== undefined && g !== undefined && b !== undefined)
@@ -201,7 +201,7 @@ export function strip(line: string): string {
     .join("");
 }
 
-/** A palette colour beyond the first sixteen, which belong to the theme. */
+/** A palette color beyond the first sixteen, which belong to the theme. */
 export function palette(index: number): string {
   if (index >= 232) {
     const level = hex(8 + (index - 232) * 10);

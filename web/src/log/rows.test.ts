@@ -57,7 +57,7 @@ describe("rows", () => {
     }
   });
 
-  it("marks what was searched for, also across colours", () => {
+  it("marks what was searched for, also across colors", () => {
     const marked = (line: string, wanted: string) =>
       highlight(parse(line), wanted)
         .map((run) => (run.isHit ? `<${run.text}>` : run.text))

@@ -33,7 +33,7 @@ describe("log store", () => {
     expect(store.line(0).at).toBe(1);
   });
 
-  it("carries colours from line to line, for each stream", () => {
+  it("carries colors from line to line, for each stream", () => {
     const store = new LogStore();
     store.append("stdout", "\x1b[32mgreen\n", 1, 0);
     store.append("stderr", "plain\n", 1, 0);
@@ -60,7 +60,7 @@ describe("log store", () => {
     expect(store.steps.get(1)).toEqual({ name: "compile", begun: 5, ended: 7, exitCode: 2 });
   });
 
-  it("finds text whatever the case, through colours", async () => {
+  it("finds text whatever the case, through colors", async () => {
     const store = new LogStore();
     store.append("stdout", "nothing\na \x1b[31mER\x1b[0mROR here\n", 1, 0);
     store.append("stderr", "Error again\nno\n", 1, 0);

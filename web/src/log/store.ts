@@ -208,7 +208,7 @@ export class LogStore {
     );
   }
 
-  /** The lines that have `text` in them, colours left out, whatever the case; gives the page its turns. */
+  /** The lines that have `text` in them, colors left out, whatever the case; gives the page its turns. */
   async search(text: string, signal: AbortSignal, found: (lines: number[]) => void, from = 0): Promise<void> {
     const wanted = text.toLowerCase();
     if (wanted === "") return;

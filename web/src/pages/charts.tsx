@@ -145,7 +145,7 @@ function nameOf(history: History, index: number): string {
   return build && Number.isInteger(index) ? short(build.commit).slice(0, 8) : "";
 }
 
-/** A colour of the style sheet as a canvas takes it. */
+/** A color of the style sheet as a canvas takes it. */
 function resolved(element: Element, name: string): string {
   const probe = document.createElement("span");
   probe.style.color = `var(${name})`;
