@@ -11,8 +11,8 @@ use super::{
 use crate::{
     model::TokenId,
     protocol::{
-        AuditEntry, AuditFilter, DEFAULT_PAGE, ErrorEnvelope, MAX_PAGE, MadeToken, NewToken, Page,
-        TokenView, WhoView,
+        AuditEntry, AuditFilter, ErrorEnvelope, MadeToken, NewToken, Page, TokenView, WhoView,
+        page_limit,
     },
 };
 
@@ -112,10 +112,7 @@ async fn audit(
     State(state): State<AppState>,
     Query(filter): Query<AuditFilter>,
 ) -> Result<Answer<Page<AuditEntry>>, ApiError> {
-    let limit = filter.limit.unwrap_or(DEFAULT_PAGE);
-    if !(1..=MAX_PAGE).contains(&limit) {
-        return Err(ApiError::invalid(format!("limit must be between 1 and {MAX_PAGE}")));
-    }
+    let limit = page_limit(filter.limit).map_err(ApiError::invalid)?;
     let mut items = state.store.audit(filter.actor.as_deref(), filter.cursor, limit + 1).await?;
     let more = items.len() > limit as usize;
     items.truncate(limit as usize);

@@ -1,10 +1,14 @@
 //! The web page and its files, for every path that is not the API's.
 
+use std::borrow::Cow;
+
 use axum::{
     extract::Request,
-    http::{HeaderName, Method, StatusCode, header},
+    http::{HeaderName, Method, header},
     response::{IntoResponse, Response},
 };
+
+use bytes::Bytes;
 
 use super::ApiError;
 use crate::web::{POLICY, WebFile, file, page};
@@ -47,5 +51,10 @@ fn shown(file: WebFile) -> Response {
         (header::CACHE_CONTROL, kept),
         (header::CONTENT_SECURITY_POLICY, POLICY),
     ];
-    (StatusCode::OK, headers, file.bytes.into_owned()).into_response()
+    // A part of the binary is sent as it lies there.
+    let bytes = match file.bytes {
+        Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+        Cow::Owned(bytes) => bytes.into(),
+    };
+    (headers, bytes).into_response()
 }

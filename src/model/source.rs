@@ -123,6 +123,13 @@ pub struct CommitInfo {
     pub changed_paths: Vec<String>,
 }
 
+impl CommitInfo {
+    /// The first line of the message.
+    pub fn subject(&self) -> &str {
+        self.message.lines().next().unwrap_or_default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

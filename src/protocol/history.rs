@@ -4,9 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{BuildId, Cause, JobId, Outcome, Revision, Timestamp, ToolchainName};
 
-/// Builds in a history unless the request says otherwise.
-pub const DEFAULT_HISTORY: u32 = 50;
-
 /// Of which builds the history is.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]

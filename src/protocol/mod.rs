@@ -47,14 +47,14 @@ pub use enrollment::{
 };
 pub use error::{ErrorBody, ErrorEnvelope};
 pub use event::{Event, EventKind};
-pub use history::{DEFAULT_HISTORY, HistoryQuery, HistoryView, PastBuild, PastJob};
+pub use history::{HistoryQuery, HistoryView, PastBuild, PastJob};
 pub use hook::{
     DeliveryReceipt, DeliveryView, HookView, LoginView, NewTarget, NoticeView, PutHook, PutLogin,
     TargetView,
 };
 pub use job::{AttemptView, Job, JobKind, JobSummary, SandboxView, StepView, UsageView};
 pub use log::{LogEvent, LogQuery, LogStreamEnd};
-pub use page::{DEFAULT_PAGE, MAX_PAGE, Page};
+pub use page::{DEFAULT_PAGE, MAX_PAGE, Page, page_limit};
 pub use project::{ChangeProject, NewProject, ProjectView};
 pub use queue::{PauseRequest, QueuePause, QueueRules, QueueView};
 pub use retention::{

@@ -7,6 +7,13 @@ pub const DEFAULT_PAGE: u32 = 50;
 /// The most items a page can have.
 pub const MAX_PAGE: u32 = 200;
 
+/// How many items are wanted, or why so many cannot be had.
+pub fn page_limit(asked: Option<u32>) -> Result<u32, String> {
+    let limit = asked.unwrap_or(DEFAULT_PAGE);
+    let is_fine = (1..=MAX_PAGE).contains(&limit);
+    is_fine.then_some(limit).ok_or_else(|| format!("limit must be between 1 and {MAX_PAGE}"))
+}
+
 /// One page of a list.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Page<T> {

@@ -6,8 +6,7 @@ use super::{Queue, QueueError};
 use crate::{
     model::{BuildId, JobId, JobState, ProjectName, Scope},
     protocol::{
-        BuildFilter, BuildState, DEFAULT_HISTORY, HistoryQuery, HistoryView, JobKind, MAX_PAGE,
-        PastBuild, PastJob,
+        BuildFilter, BuildState, HistoryQuery, HistoryView, JobKind, PastBuild, PastJob, page_limit,
     },
     store::{AttemptRow, JobRow},
 };
@@ -19,10 +18,7 @@ impl Queue {
         project: &ProjectName,
         query: &HistoryQuery,
     ) -> Result<HistoryView, QueueError> {
-        let limit = query.limit.unwrap_or(DEFAULT_HISTORY);
-        if !(1..=MAX_PAGE).contains(&limit) {
-            return Err(QueueError::Invalid(format!("limit must be between 1 and {MAX_PAGE}")));
-        }
+        let limit = page_limit(query.limit).map_err(QueueError::Invalid)?;
         let row = self.store.project_named(project).await?;
         let row = row.ok_or_else(|| QueueError::not_found("project", project))?;
         let filter = BuildFilter {
@@ -46,9 +42,7 @@ impl Queue {
         }
         let builds = rows.into_iter().map(|row| PastBuild {
             build: row.id,
-            subject: row
-                .commit_info
-                .map(|info| info.message.lines().next().unwrap_or_default().to_owned()),
+            subject: row.commit_info.map(|info| info.subject().to_owned()),
             commit: row.commit,
             created_at: row.created_at,
             outcome: row.outcome,

@@ -12,8 +12,8 @@ use crate::{
         BuildId, JobId, JobState, ProjectId, ProjectName, Revision, Scope, StateName, Verdict,
     },
     protocol::{
-        AttemptView, Build, BuildFilter, CommitArtifacts, CommitJob, CommitView, DEFAULT_PAGE, Job,
-        JobKind, JobSummary, MAX_PAGE, Page,
+        AttemptView, Build, BuildFilter, CommitArtifacts, CommitJob, CommitView, Job, JobKind,
+        JobSummary, Page, page_limit,
     },
     store::{AttemptRow, BuildRow, JobRow, Tx},
 };
@@ -33,10 +33,7 @@ impl Queue {
         scope: &Scope,
         filter: &BuildFilter,
     ) -> Result<Page<Build>, QueueError> {
-        let limit = filter.limit.unwrap_or(DEFAULT_PAGE);
-        if !(1..=MAX_PAGE).contains(&limit) {
-            return Err(QueueError::Invalid(format!("limit must be between 1 and {MAX_PAGE}")));
-        }
+        let limit = page_limit(filter.limit).map_err(QueueError::Invalid)?;
         let before = match filter.cursor.as_deref().map(str::parse::<BuildId>) {
             None => None,
             Some(Ok(id)) => Some(id),
@@ -215,8 +212,8 @@ fn build_view(
         source: row.source,
         commit: row.commit,
         commit_info: row.commit_info.map(|info| CommitView {
+            subject: info.subject().to_owned(),
             author: info.author,
-            subject: info.message.lines().next().unwrap_or_default().to_owned(),
             committed_at: info.committed_at,
         }),
         state: row.state,

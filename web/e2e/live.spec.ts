@@ -1,26 +1,13 @@
 // What changes is seen as it changes, whatever happens to the connection. Jobs are scripted line by line.
 
 import { expect, type Page, test } from "@playwright/test";
-import { Agent } from "./agent";
-import { Repo, Server, signIn } from "./server";
+import { signIn } from "./server";
+import { stage } from "./stage";
 
-let server: Server;
-let agent: Agent;
-let repo: Repo;
-
-test.beforeAll(async () => {
-  server = await Server.start({ withAgent: false });
-  agent = await Agent.start(server);
-  repo = new Repo(server, "app");
-  repo.commit({ "main.c": "int main(void) { return 0; }\n" }, "First");
-});
-test.afterAll(async () => {
-  await agent?.stop();
-  await server?.end();
-});
+const on = stage();
 
 const submit = (toolchains = ["gcc:14"], more = {}) =>
-  server.api("POST", "builds", { source: { git: { url: repo.url } }, toolchains, ...more });
+  on.server.api("POST", "builds", { source: { git: { url: on.repo.url } }, toolchains, ...more });
 
 /** The requests of a page that are streams and go on. */
 function streams(page: Page) {
@@ -40,13 +27,13 @@ function streams(page: Page) {
 test("a build appears, runs and ends in the list by itself, over one stream and without polling", async ({
   page,
 }) => {
-  await signIn(page, server);
+  await signIn(page, on.server);
   const seen = streams(page);
   const lists: string[] = [];
   page.on("request", (request) => {
     if (new URL(request.url()).pathname === "/api/v1/builds") lists.push(request.url());
   });
-  await page.goto(server.base);
+  await page.goto(on.server.base);
   await page.waitForLoadState("load");
   await page.waitForTimeout(1_500);
   const quiet = lists.length;
@@ -55,7 +42,7 @@ test("a build appears, runs and ends in the list by itself, over one stream and 
   await submit();
   const row = page.locator("table.builds tbody tr").first();
   await expect(row).toContainText("Scripted");
-  const job = await agent.job();
+  const job = await on.agent.job();
   await job.start();
   await expect(row.locator("td").first()).toHaveText("running");
   await job.finish("success");
@@ -67,11 +54,11 @@ test("a log is followed through a lost connection and a killed server, without l
   page,
   context,
 }) => {
-  await signIn(page, server);
+  await signIn(page, on.server);
   const { id } = await submit();
-  const job = await agent.job();
+  const job = await on.agent.job();
   await job.start();
-  await page.goto(`${server.base}/jobs/${job.id}`);
+  await page.goto(`${on.server.base}/jobs/${job.id}`);
   let written = 0;
   const lines = async (count: number) => {
     let text = "";
@@ -91,9 +78,9 @@ test("a log is followed through a lost connection and a killed server, without l
   await expect(page.locator(".log-view")).toContainText("line 29");
 
   // The server dies in the middle and is there again.
-  await server.stop("SIGKILL");
+  await on.server.stop("SIGKILL");
   await expect(page.locator(".log-foot")).toContainText("Connection lost");
-  await server.start();
+  await on.server.start();
   await lines(10);
   await expect(page.locator(".log-view")).toContainText("line 39", { timeout: 30_000 });
   await expect(page.locator(".log-foot")).not.toContainText("lost");
@@ -104,13 +91,13 @@ test("a log is followed through a lost connection and a killed server, without l
     Array.from({ length: 40 }, (_, i) => `line ${i}`),
   );
   expect(seen.most()).toBeLessThanOrEqual(1);
-  expect((await server.finished(id)).outcome).toBe("failure");
+  expect((await on.server.finished(id)).outcome).toBe("failure");
 });
 
 test("a hidden tab has no stream, and knows everything when it is seen again", async ({ page }) => {
-  await signIn(page, server);
+  await signIn(page, on.server);
   const seen = streams(page);
-  await page.goto(server.base);
+  await page.goto(on.server.base);
   await expect.poll(() => seen.open.size).toBe(1);
   const visibility = (state: string) =>
     page.evaluate((state) => {
@@ -120,9 +107,9 @@ test("a hidden tab has no stream, and knows everything when it is seen again", a
   await visibility("hidden");
   await expect.poll(() => seen.open.size).toBe(0);
   const { id } = await submit(["clang:19"], { labels: { which: "hidden" } });
-  const job = await agent.job();
+  const job = await on.agent.job();
   await job.finish("success");
-  await server.finished(id);
+  await on.server.finished(id);
   await visibility("visible");
   await expect.poll(() => seen.open.size).toBe(1);
   const row = page.locator("table.builds tbody tr").first();
@@ -135,16 +122,16 @@ test("a hidden tab has no stream, and knows everything when it is seen again", a
 });
 
 test("what is asked for stands in the address, and the list keeps to it", async ({ page }) => {
-  repo.git("checkout", "--quiet", "-B", "topic");
-  const commit = repo.commit({ "b.c": "int b;\n" }, "Second");
-  const first = await submit(["gcc:14"], { source: { git: { url: repo.url, ref: "topic" } } });
-  await (await agent.job()).finish({ failed: "link" });
-  await server.finished(first.id);
-  const second = await submit(["clang:19"], { source: { git: { url: repo.url, ref: "main" } } });
-  await (await agent.job()).finish("success");
-  await server.finished(second.id);
-  repo.git("checkout", "--quiet", "main");
-  await signIn(page, server);
+  on.repo.git("checkout", "--quiet", "-B", "topic");
+  const commit = on.repo.commit({ "b.c": "int b;\n" }, "Second");
+  const first = await submit(["gcc:14"], { source: { git: { url: on.repo.url, ref: "topic" } } });
+  await (await on.agent.job()).finish({ failed: "link" });
+  await on.server.finished(first.id);
+  const second = await submit(["clang:19"], { source: { git: { url: on.repo.url, ref: "main" } } });
+  await (await on.agent.job()).finish("success");
+  await on.server.finished(second.id);
+  on.repo.git("checkout", "--quiet", "main");
+  await signIn(page, on.server);
   const rows = page.locator("table.builds tbody tr");
   const first_ = rows.filter({ has: page.locator(`a[href="/builds/${first.id}"]`) });
   const second_ = rows.filter({ has: page.locator(`a[href="/builds/${second.id}"]`) });
@@ -165,7 +152,7 @@ test("what is asked for stands in the address, and the list keeps to it", async 
     await page.reload();
     await expect(keeps).toBeVisible();
     await page.getByRole("button", { name: "Clear" }).click();
-    await expect(page).toHaveURL(`${server.base}/`);
+    await expect(page).toHaveURL(`${on.server.base}/`);
   }
   await page.getByLabel("Commit").fill("0123");
   await expect(page.getByRole("alert")).toBeVisible();
@@ -175,15 +162,15 @@ test("what is asked for stands in the address, and the list keeps to it", async 
 
 test("attempts have logs of their own", async ({ page }) => {
   const { id } = await submit();
-  const first = await agent.job();
+  const first = await on.agent.job();
   await first.start();
   await first.write("of the first attempt\n");
   await first.finish({ failed: "agent_lost" });
-  await signIn(page, server);
-  const { jobs } = await server.api("GET", `builds/${id}`);
-  await page.goto(`${server.base}/jobs/${jobs[0].id}`);
+  await signIn(page, on.server);
+  const { jobs } = await on.server.api("GET", `builds/${id}`);
+  await page.goto(`${on.server.base}/jobs/${jobs[0].id}`);
   await expect(page.locator(".log-view")).toContainText("of the first attempt");
-  const second = await agent.job();
+  const second = await on.agent.job();
   expect(second.attempt).toBe(2);
   await second.start();
   await second.write("of the second attempt\n");

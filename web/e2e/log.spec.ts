@@ -1,38 +1,25 @@
 // The log on the screen.
 
 import { expect, test } from "@playwright/test";
-import { Agent } from "./agent";
-import { Repo, Server, signIn } from "./server";
+import { signIn } from "./server";
+import { stage } from "./stage";
 
-let server: Server;
-let agent: Agent;
-let repo: Repo;
-
-test.beforeAll(async () => {
-  server = await Server.start({ withAgent: false });
-  agent = await Agent.start(server);
-  repo = new Repo(server, "app");
-  repo.commit({ "main.c": "int main(void) { return 0; }\n" }, "First");
-});
-test.afterAll(async () => {
-  await agent?.stop();
-  await server?.end();
-});
+const on = stage();
 
 async function begun() {
-  const { id } = await server.api("POST", "builds", {
-    source: { git: { url: repo.url } },
+  const { id } = await on.server.api("POST", "builds", {
+    source: { git: { url: on.repo.url } },
     toolchains: ["gcc:14"],
   });
-  const job = await agent.job();
+  const job = await on.agent.job();
   await job.start(2);
   return { id, job };
 }
 
 test("it follows the end until one scrolls away, and again at the end", async ({ page }) => {
-  await signIn(page, server);
+  await signIn(page, on.server);
   const { job } = await begun();
-  await page.goto(`${server.base}/jobs/${job.id}`);
+  await page.goto(`${on.server.base}/jobs/${job.id}`);
   const view = page.locator(".log-view");
   const follow = page.getByRole("button", { name: "Follow" });
   await job.write(Array.from({ length: 300 }, (_, i) => `line ${i}\n`).join(""));
@@ -53,7 +40,7 @@ test("it follows the end until one scrolls away, and again at the end", async ({
 });
 
 test("colors, carriage returns, links, streams, times, numbers, folds", async ({ page }) => {
-  await signIn(page, server);
+  await signIn(page, on.server);
   const { job } = await begun();
   await job.stepBegins("configure", "./configure", "configure");
   await job.write("checking...\r done\n");
@@ -66,7 +53,7 @@ test("colors, carriage returns, links, streams, times, numbers, folds", async ({
   await job.write("a.c:1:2: error: no\n", "stderr");
   await job.stepEnds(2);
   await job.finish({ failed: "compile" });
-  await page.goto(`${server.base}/jobs/${job.id}`);
+  await page.goto(`${on.server.base}/jobs/${job.id}`);
   const text = (name: string) => page.locator(".row .text").filter({ hasText: name });
   await expect(text("done")).toHaveText(" done.....".slice(0, 5) + "ing...".slice(0, 6));
   await expect(text("green").locator(".f2")).toHaveText("green");
@@ -96,20 +83,20 @@ test("colors, carriage returns, links, streams, times, numbers, folds", async ({
 });
 
 test("a link leads to its lines, and a search through all of them", async ({ page, context }) => {
-  await signIn(page, server);
+  await signIn(page, on.server);
   const { job } = await begun();
   let whole = "";
   for (let i = 1; i <= 5000; i += 1) whole += i % 1000 === 0 ? `needle ${i}\n` : `hay ${i}\n`;
   await job.write(whole);
   await job.finish("success");
-  await page.goto(`${server.base}/jobs/${job.id}`);
+  await page.goto(`${on.server.base}/jobs/${job.id}`);
   await page.locator('.row[data-line="3"] .no a').click();
   await page.locator('.row[data-line="7"] .no a').click({ modifiers: ["Shift"] });
   await expect(page).toHaveURL(/#L3-L7$/);
   await expect(page.locator(".row.picked")).toHaveCount(5);
 
   const other = await context.newPage();
-  await other.goto(`${server.base}/jobs/${job.id}#L4321`);
+  await other.goto(`${on.server.base}/jobs/${job.id}#L4321`);
   await expect(other.locator(".row.picked .text")).toHaveText("hay 4321");
   await expect(other.locator(".row.picked")).toBeInViewport();
 

@@ -292,9 +292,15 @@ test("projects are added, changed, watched and checked; queues and agents are he
     toolchains: ["gcc:14"],
   });
   await expect(page.getByRole("heading", { name: "What waits, and why" })).toBeVisible();
-  await expect(page.getByText(/the disk is swapped/).nth(1)).toBeVisible();
+  // The plan goes through a paused queue, the leg waits, and says for what.
+  await expect(page.getByRole("row", { name: /^gcc:14/ })).toContainText("the disk is swapped");
   await page.getByRole("button", { name: "Resume the queue default" }).click();
-  await (await agent.jobOf(id)).finish("success");
+  const job = await agent.jobOf(id);
+  await job.start();
+  await expect(
+    page.getByRole("row", { name: /^scripted/ }).getByRole("link", { name: "gcc:14 of Make widgets round" }),
+  ).toBeVisible();
+  await job.finish("success");
   await server.finished(id);
   await page.getByRole("button", { name: "Drain scripted" }).click();
   await page.getByLabel("Why drain scripted").fill("a new kernel");

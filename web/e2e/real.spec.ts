@@ -89,6 +89,28 @@ test("a repository becomes a program: submit, watch, compare, download, and the 
   await expect(page.locator("pre.code").filter({ hasText: "docker run" })).toContainText("--network=none");
 });
 
+test("what real builds measured is drawn: time, size and warnings", async ({ page }) => {
+  await server.api("POST", "projects", { name: "hello", url: repo.url });
+  for (let i = 0; i < 2; i += 1) {
+    const { id } = await server.api("POST", "builds", {
+      source: { git: { url: repo.url } },
+      toolchains: ["gcc:14"],
+    });
+    expect((await server.finished(id)).outcome).toBe("success");
+  }
+  await signIn(page, server);
+  await page.goto(`${server.base}/projects/hello`);
+  await expect(page.locator(".chart canvas")).toHaveCount(3);
+  await expect(page.getByRole("figure").filter({ hasText: "Build time" })).toContainText(
+    /gcc:14: \d+ ms|gcc:14: [\d.]+ s/,
+  );
+  await expect(page.getByRole("figure").filter({ hasText: "Size of artifacts" })).toContainText(
+    /gcc:14: [\d.]+ KiB/,
+  );
+  await expect(page.getByRole("figure").filter({ hasText: "Warnings" })).toContainText("gcc:14: 1.");
+  await expect(page.locator(".strip a.is-success")).toHaveCount(2);
+});
+
 test("a running job is cancelled, and tried again", async ({ page }) => {
   await signIn(page, server);
   const build = await server.api("POST", "builds", {

@@ -4,23 +4,23 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { expect, type Page, test } from "@playwright/test";
-import { Agent } from "./agent";
-import { Repo, Server, signIn } from "./server";
+import { signIn } from "./server";
+import { stage } from "./stage";
 
-let server: Server;
-let agent: Agent;
-let repo: Repo;
+const LEGS = [
+  "gcc:11",
+  "gcc:12",
+  "gcc:13",
+  "gcc:14",
+  "clang:14",
+  "clang:15",
+  "clang:16",
+  "clang:17",
+  "clang:18",
+  "clang:19",
+];
 
-test.beforeAll(async () => {
-  server = await Server.start({ withAgent: false, env: { KILN_SERVER_REQUESTS_PER_SECOND: "5000" } });
-  agent = await Agent.start(server, "scripted", LEGS);
-  repo = new Repo(server, "app");
-  repo.commit({ "main.c": "int main(void) { return 0; }\n" }, "First");
-});
-test.afterAll(async () => {
-  await agent?.stop();
-  await server?.end();
-});
+const on = stage({ env: { KILN_SERVER_REQUESTS_PER_SECOND: "5000" }, toolchains: LEGS });
 
 const say = (text: string) => console.log(`    ${text}`);
 const percentile = (values: number[], part: number) =>
@@ -58,7 +58,7 @@ const frames = (page: Page) =>
 test("what is loaded first is small, and the rest comes when it is needed", async ({ page }) => {
   const loaded = new Set<string>();
   page.on("request", (request) => loaded.add(new URL(request.url()).pathname));
-  await signIn(page, server);
+  await signIn(page, on.server);
   await page.waitForTimeout(500);
   const folder = join(import.meta.dirname, "../dist/app");
   let size = 0;
@@ -82,7 +82,7 @@ test("what is loaded first is small, and the rest comes when it is needed", asyn
   const paints: number[] = [];
   const rows: number[] = [];
   for (let i = 0; i < 8; i += 1) {
-    await page.goto(server.base);
+    await page.goto(on.server.base);
     await page.locator("main h2").or(page.locator("table.builds")).first().waitFor();
     const [paint, useful] = await page.evaluate(() => [
       performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? 0,
@@ -98,12 +98,12 @@ test("what is loaded first is small, and the rest comes when it is needed", asyn
 
 test("a million lines: first lines, scrolling, memory", async ({ page }) => {
   test.setTimeout(180_000);
-  const { id } = await server.api("POST", "builds", {
-    source: { git: { url: repo.url } },
+  const { id } = await on.server.api("POST", "builds", {
+    source: { git: { url: on.repo.url } },
     toolchains: ["gcc:14"],
     limits: { log_bytes: 256 * 2 ** 20 },
   });
-  const job = await agent.jobOf(id);
+  const job = await on.agent.jobOf(id);
   await job.start();
   const LINES = 1_000_000;
   for (let at = 0; at < LINES; at += 20_000) {
@@ -113,11 +113,11 @@ test("a million lines: first lines, scrolling, memory", async ({ page }) => {
     await job.write(text);
   }
   await job.finish("success");
-  await server.finished(id);
-  await signIn(page, server);
+  await on.server.finished(id);
+  await signIn(page, on.server);
   await watchFrames(page);
   // From the page before, as people come.
-  await page.goto(`${server.base}/builds/${id}`);
+  await page.goto(`${on.server.base}/builds/${id}`);
   await page.getByRole("row", { name: /gcc:14/ }).waitFor();
   await watchFrames(page);
   const begun = Date.now();
@@ -176,14 +176,14 @@ test("a million lines: first lines, scrolling, memory", async ({ page }) => {
 
 test("from the agent's hand to the page", async ({ page }) => {
   test.setTimeout(120_000);
-  const { id } = await server.api("POST", "builds", {
-    source: { git: { url: repo.url } },
+  const { id } = await on.server.api("POST", "builds", {
+    source: { git: { url: on.repo.url } },
     toolchains: ["gcc:14"],
   });
-  const job = await agent.jobOf(id);
+  const job = await on.agent.jobOf(id);
   await job.start();
-  await signIn(page, server);
-  await page.goto(`${server.base}/jobs/${job.id}`);
+  await signIn(page, on.server);
+  await page.goto(`${on.server.base}/jobs/${job.id}`);
   await job.write("begin\n");
   await expect(page.locator(".log-view")).toContainText("begin");
   await page.evaluate(() => {
@@ -213,30 +213,17 @@ test("from the agent's hand to the page", async ({ page }) => {
   await job.finish("success");
 });
 
-const LEGS = [
-  "gcc:11",
-  "gcc:12",
-  "gcc:13",
-  "gcc:14",
-  "clang:14",
-  "clang:15",
-  "clang:16",
-  "clang:17",
-  "clang:18",
-  "clang:19",
-];
-
 test("two hundred updates a second", async ({ page }) => {
   test.setTimeout(120_000);
-  await signIn(page, server);
-  await page.goto(server.base);
+  await signIn(page, on.server);
+  await page.goto(on.server.base);
   await page.locator("main h1").waitFor();
   await watchFrames(page);
   // What the server tells, counted.
   const stop = new AbortController();
   let events = 0;
-  const counted = fetch(`${server.base}/api/v1/events`, {
-    headers: { authorization: `Bearer ${server.token()}` },
+  const counted = fetch(`${on.server.base}/api/v1/events`, {
+    headers: { authorization: `Bearer ${on.server.token()}` },
     signal: stop.signal,
   })
     .then(async (answer) => {
@@ -253,21 +240,21 @@ test("two hundred updates a second", async ({ page }) => {
   const made: string[] = [];
   while (Date.now() - begun < 8_000) {
     // Many legs for one commit: each is begun and ends.
-    const { id } = await server.api("POST", "builds", {
-      source: { git: { url: repo.url } },
+    const { id } = await on.server.api("POST", "builds", {
+      source: { git: { url: on.repo.url } },
       toolchains: LEGS,
     });
     made.push(id);
     await Promise.all(
       LEGS.map(async () => {
-        const job = await agent.job();
+        const job = await on.agent.job();
         await job.finish("success");
       }),
     );
   }
   const took = (Date.now() - begun) / 1000;
   const last = made.at(-1) ?? "";
-  await server.finished(last);
+  await on.server.finished(last);
   stop.abort();
   await counted;
   const during = await frames(page);

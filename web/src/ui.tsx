@@ -3,6 +3,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import {
   createContext,
+  type FormEvent,
   type ReactNode,
   useContext,
   useEffect,
@@ -12,7 +13,7 @@ import {
   useSyncExternalStore,
 } from "react";
 import { Link } from "wouter";
-import { ApiError, type BuildState, type JobSummary, type Outcome, type Role, type Who } from "./lib/api";
+import type { BuildState, JobSummary, Outcome, Role, Who } from "./lib/api";
 import { ago, duration, exact, short, words } from "./lib/format";
 
 /** Who is signed in. */
@@ -101,10 +102,9 @@ export function Revision({ of }: { of: string }) {
 
 /** What went wrong, and what to do. */
 export function Problem({ error, again }: { error: unknown; again?: () => void }) {
-  const known = error instanceof ApiError ? error : undefined;
   return (
     <div className="says is-failure" role="alert">
-      {known?.message ?? (error instanceof Error ? error.message : String(error))}
+      {error instanceof Error ? error.message : String(error)}
       {again && (
         <>
           {" "}
@@ -311,4 +311,57 @@ export function isTyping(event: KeyboardEvent): boolean {
     document.querySelector("dialog[open]") !== null ||
     (target !== null && (/^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) || target.isContentEditable))
   );
+}
+
+/** A column's heading; `num` for figures, `tight` for what takes no more room than it needs, `hidden` for ears only. */
+export type Head = string | [text: string, kind: "num" | "tight" | "hidden"];
+
+/** A table that is moved aside where it is wider than the window. */
+export function Table({
+  heads,
+  className,
+  children,
+}: {
+  heads: Head[];
+  className?: string;
+  children: ReactNode;
+}) {
+  return (
+    <div className="scroll">
+      <table className={className}>
+        <thead>
+          <tr>
+            {heads.map((head) => {
+              const [text, kind] = typeof head === "string" ? [head, undefined] : head;
+              return (
+                <th key={text} className={kind === "hidden" ? "tight" : kind}>
+                  {kind === "hidden" ? <span className="hidden">{text}</span> : text}
+                </th>
+              );
+            })}
+          </tr>
+        </thead>
+        <tbody>{children}</tbody>
+      </table>
+    </div>
+  );
+}
+
+/** A form that does something on the server, once at a time, and keeps what was refused. */
+export function useSubmit(run: () => Promise<void>) {
+  const [problem, setProblem] = useState<unknown>();
+  const [isBusy, setBusy] = useState(false);
+  const onSubmit = async (event: FormEvent) => {
+    event.preventDefault();
+    setBusy(true);
+    setProblem(undefined);
+    try {
+      await run();
+    } catch (error) {
+      setProblem(error);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return { onSubmit, isBusy, refused: problem !== undefined ? <Problem error={problem} /> : null };
 }

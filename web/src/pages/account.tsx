@@ -1,9 +1,9 @@
 // Who one is here, one's tokens, and the way out.
 
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useContext, useState } from "react";
+import { useContext, useState } from "react";
 import { client, type Role, type Token, value } from "../lib/api";
-import { Act, Copy, Loaded, Time, useMay, useTitle, WhoContext } from "../ui";
+import { Act, Copy, Loaded, Table, Time, useMay, useSubmit, useTitle, WhoContext } from "../ui";
 import { SignIn } from "./signin";
 
 const MAY: Record<string, string> = {
@@ -68,47 +68,31 @@ function Tokens() {
 function TokenTable({ tokens }: { tokens: Token[] }) {
   if (tokens.length === 0) return <p className="quiet">There are none yet.</p>;
   return (
-    <div className="scroll">
-      <table>
-        <thead>
-          <tr>
-            <th>Token</th>
-            <th>Role</th>
-            <th>Projects</th>
-            <th>Used</th>
-            <th>Ends</th>
-            <th className="tight">
-              <span className="hidden">Actions</span>
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {tokens.map((token) => (
-            <tr key={token.id}>
-              <td>
-                {token.owner}/{token.name}
-              </td>
-              <td>{token.role}</td>
-              <td>{token.projects ? token.projects.join(", ") : "all"}</td>
-              <td>{token.used_at ? <Time at={token.used_at} /> : "never"}</td>
-              <td>{token.expires_at ? <Time at={token.expires_at} /> : "never"}</td>
-              <td className="tight">
-                <Act
-                  className="danger"
-                  touches={["tokens"]}
-                  confirm={`Whoever uses ${token.owner}/${token.name} is signed out at once.`}
-                  run={() =>
-                    value(client.DELETE("/api/v1/tokens/{token}", { params: { path: { token: token.id } } }))
-                  }
-                >
-                  Revoke<span className="hidden"> {token.name}</span>
-                </Act>
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table heads={["Token", "Role", "Projects", "Used", "Ends", ["Actions", "hidden"]]}>
+      {tokens.map((token) => (
+        <tr key={token.id}>
+          <td>
+            {token.owner}/{token.name}
+          </td>
+          <td>{token.role}</td>
+          <td>{token.projects ? token.projects.join(", ") : "all"}</td>
+          <td>{token.used_at ? <Time at={token.used_at} /> : "never"}</td>
+          <td>{token.expires_at ? <Time at={token.expires_at} /> : "never"}</td>
+          <td className="tight">
+            <Act
+              className="danger"
+              touches={["tokens"]}
+              confirm={`Whoever uses ${token.owner}/${token.name} is signed out at once.`}
+              run={() =>
+                value(client.DELETE("/api/v1/tokens/{token}", { params: { path: { token: token.id } } }))
+              }
+            >
+              Revoke<span className="hidden"> {token.name}</span>
+            </Act>
+          </td>
+        </tr>
+      ))}
+    </Table>
   );
 }
 
@@ -118,24 +102,17 @@ function NewToken() {
   const [owner, setOwner] = useState("");
   const [role, setRole] = useState<Role>("submit");
   const [made, setMade] = useState("");
-  const [problem, setProblem] = useState("");
-  async function submit(event: FormEvent) {
-    event.preventDefault();
-    setProblem("");
+  const { onSubmit, refused } = useSubmit(async () => {
     setMade("");
-    try {
-      const answer = await value(
-        client.POST("/api/v1/tokens", { body: { name: name.trim(), role, owner: owner.trim() || null } }),
-      );
-      setMade(answer.token);
-      setName("");
-      await queries.invalidateQueries({ queryKey: ["tokens"] });
-    } catch (error) {
-      setProblem(error instanceof Error ? error.message : String(error));
-    }
-  }
+    const answer = await value(
+      client.POST("/api/v1/tokens", { body: { name: name.trim(), role, owner: owner.trim() || null } }),
+    );
+    setMade(answer.token);
+    setName("");
+    await queries.invalidateQueries({ queryKey: ["tokens"] });
+  });
   return (
-    <form onSubmit={submit}>
+    <form onSubmit={onSubmit}>
       <h3>A new token</h3>
       <div className="actions">
         <input
@@ -162,11 +139,7 @@ function NewToken() {
           Make it
         </button>
       </div>
-      {problem ? (
-        <div className="says is-failure" role="alert">
-          {problem}
-        </div>
-      ) : null}
+      {refused}
       {made ? (
         <div className="says is-success" role="status">
           It is not shown again: <code className="wrap">{made}</code> <Copy text={made} />

@@ -5,7 +5,7 @@ import { Link } from "wouter";
 import { type Build, client, counting, sourceOf, value } from "../lib/api";
 import { refName, repository, words } from "../lib/format";
 import { useLive } from "../lib/live";
-import { Act, Loaded, Revision, State, stateOf, Time, Took, useMay, useTitle } from "../ui";
+import { Act, Loaded, Revision, State, stateOf, Table, Time, Took, useMay, useTitle } from "../ui";
 import { title } from "./builds";
 
 const TRIGGERS: Record<string, string> = {
@@ -87,80 +87,64 @@ function Shown({ build }: { build: Build }) {
           {build.plan.message} <Link href={`/jobs/${build.plan.id}`}>How it was planned</Link>
         </div>
       ) : null}
-      <div className="panel scroll">
+      <div className="panel">
         {jobs.length === 0 && !isPlanBad ? (
           <p className="quiet">The commit is being read; its jobs are known in a moment.</p>
         ) : (
-          <table>
-            <thead>
-              <tr>
-                <th>Toolchain</th>
-                <th>State</th>
-                <th>Cause</th>
-                <th>What happened</th>
-                <th className="num">Took</th>
-                <th className="tight">
-                  <span className="hidden">Actions</span>
-                </th>
+          <Table
+            heads={["Toolchain", "State", "Cause", "What happened", ["Took", "num"], ["Actions", "hidden"]]}
+          >
+            {jobs.map((job) => (
+              <tr key={job.id}>
+                <td className="tight">
+                  <Link href={`/jobs/${job.id}`}>
+                    <strong>{job.toolchain}</strong>
+                  </Link>
+                  {job.variant !== "default" ? <span className="tag">{job.variant}</span> : null}
+                </td>
+                <td className="tight">
+                  <State is={stateOf(job)}>
+                    {job.cancel_requested && job.state !== "finished" ? "ending" : stateOf(job)}
+                  </State>
+                </td>
+                <td className="tight">{job.cause ? words(job.cause) : ""}</td>
+                <td className="wrap">
+                  {job.state === "running" && job.step
+                    ? `${job.step}${job.step_number && job.step_count ? ` (step ${job.step_number} of ${job.step_count})` : ""}`
+                    : job.message}
+                  {job.attempt > 1 ? <span className="quiet"> attempt {job.attempt}</span> : null}
+                </td>
+                <td className="num">
+                  <Took from={job.started_at} to={job.finished_at} />
+                </td>
+                <td className="tight">
+                  {may && job.state !== "finished" ? (
+                    <Act
+                      className="plain"
+                      touches={["build", "builds", "job"]}
+                      run={() =>
+                        value(client.POST("/api/v1/jobs/{job}/cancel", { params: { path: { job: job.id } } }))
+                      }
+                    >
+                      Cancel<span className="hidden"> {job.toolchain}</span>
+                    </Act>
+                  ) : null}
+                  {may && job.state === "finished" && build.state === "finished" ? (
+                    <Act
+                      className="plain"
+                      touches={["build", "builds", "job", "commit"]}
+                      run={() =>
+                        value(client.POST("/api/v1/jobs/{job}/retry", { params: { path: { job: job.id } } }))
+                      }
+                      then={() => void queries.invalidateQueries({ queryKey: ["build", build.id] })}
+                    >
+                      Retry<span className="hidden"> {job.toolchain}</span>
+                    </Act>
+                  ) : null}
+                </td>
               </tr>
-            </thead>
-            <tbody>
-              {jobs.map((job) => (
-                <tr key={job.id}>
-                  <td className="tight">
-                    <Link href={`/jobs/${job.id}`}>
-                      <strong>{job.toolchain}</strong>
-                    </Link>
-                    {job.variant !== "default" ? <span className="tag">{job.variant}</span> : null}
-                  </td>
-                  <td className="tight">
-                    <State is={stateOf(job)}>
-                      {job.cancel_requested && job.state !== "finished" ? "ending" : stateOf(job)}
-                    </State>
-                  </td>
-                  <td className="tight">{job.cause ? words(job.cause) : ""}</td>
-                  <td className="wrap">
-                    {job.state === "running" && job.step
-                      ? `${job.step}${job.step_number && job.step_count ? ` (step ${job.step_number} of ${job.step_count})` : ""}`
-                      : job.message}
-                    {job.attempt > 1 ? <span className="quiet"> attempt {job.attempt}</span> : null}
-                  </td>
-                  <td className="num">
-                    <Took from={job.started_at} to={job.finished_at} />
-                  </td>
-                  <td className="tight">
-                    {may && job.state !== "finished" ? (
-                      <Act
-                        className="plain"
-                        touches={["build", "builds", "job"]}
-                        run={() =>
-                          value(
-                            client.POST("/api/v1/jobs/{job}/cancel", { params: { path: { job: job.id } } }),
-                          )
-                        }
-                      >
-                        Cancel<span className="hidden"> {job.toolchain}</span>
-                      </Act>
-                    ) : null}
-                    {may && job.state === "finished" && build.state === "finished" ? (
-                      <Act
-                        className="plain"
-                        touches={["build", "builds", "job", "commit"]}
-                        run={() =>
-                          value(
-                            client.POST("/api/v1/jobs/{job}/retry", { params: { path: { job: job.id } } }),
-                          )
-                        }
-                        then={() => void queries.invalidateQueries({ queryKey: ["build", build.id] })}
-                      >
-                        Retry<span className="hidden"> {job.toolchain}</span>
-                      </Act>
-                    ) : null}
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
+            ))}
+          </Table>
         )}
       </div>
       <div className="grid">

@@ -7,7 +7,7 @@ import { type Build, type BuildState, client, counting, type Outcome, sourceOf, 
 import { refName, repository } from "../lib/format";
 import { useLive } from "../lib/live";
 import { sharePages } from "../lib/share";
-import { Empty, Leg, Loaded, Revision, State, stateOf, Time, Took, useRows, useTitle } from "../ui";
+import { Empty, Leg, Loaded, Revision, State, stateOf, Table, Time, Took, useRows, useTitle } from "../ui";
 
 const FIELDS = ["project", "branch", "commit", "toolchain", "state", "outcome"] as const;
 type Field = (typeof FIELDS)[number];
@@ -190,25 +190,14 @@ function TextFilter({
 
 export function BuildTable({ builds, chosen = -1 }: { builds: Build[]; chosen?: number }) {
   return (
-    <div className="scroll">
-      <table className="builds">
-        <thead>
-          <tr>
-            <th className="tight">State</th>
-            <th>Build</th>
-            <th>Source</th>
-            <th>Toolchains</th>
-            <th className="num">Took</th>
-            <th className="tight">Begun</th>
-          </tr>
-        </thead>
-        <tbody>
-          {builds.map((build, at) => (
-            <BuildRow key={build.id} build={build} isChosen={at === chosen} />
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      className="builds"
+      heads={[["State", "tight"], "Build", "Source", "Toolchains", ["Took", "num"], ["Begun", "tight"]]}
+    >
+      {builds.map((build, at) => (
+        <BuildRow key={build.id} build={build} isChosen={at === chosen} />
+      ))}
+    </Table>
   );
 }
 

@@ -15,7 +15,7 @@ import {
 } from "../lib/api";
 import { bytes, duration, repository, short, words } from "../lib/format";
 import { useLive } from "../lib/live";
-import { Copy, Empty, Loaded, State, stateOf, Time, useTitle } from "../ui";
+import { Copy, Empty, Loaded, State, stateOf, Table, Time, useTitle } from "../ui";
 import { BuildTable } from "./builds";
 
 /** Jobs whose figures are asked for. */
@@ -97,62 +97,55 @@ function Compared({ legs }: { legs: JobSummary[] }) {
   return (
     <section className="panel">
       <h2>Toolchains side by side</h2>
-      <div className="scroll">
-        <table>
-          <thead>
-            <tr>
-              <th>Toolchain</th>
-              <th>Outcome</th>
-              <th>Cause</th>
-              <th className="num">Errors</th>
-              <th className="num">Warnings</th>
-              <th className="num">Time</th>
-              <th className="num">Memory</th>
-              <th className="num">Files</th>
-              <th className="num">Artifacts</th>
-              <th>Compiler</th>
-              <th className="tight">
-                <span className="hidden">Download</span>
-              </th>
+      <Table
+        heads={[
+          "Toolchain",
+          "Outcome",
+          "Cause",
+          ["Errors", "num"],
+          ["Warnings", "num"],
+          ["Time", "num"],
+          ["Memory", "num"],
+          ["Files", "num"],
+          ["Artifacts", "num"],
+          "Compiler",
+          ["Download", "hidden"],
+        ]}
+      >
+        {legs.map((leg) => {
+          const last = figures.get(leg.id)?.attempts.at(-1);
+          const kept = last?.artifacts;
+          return (
+            <tr key={leg.id}>
+              <td className="tight">
+                <Link href={`/jobs/${leg.id}`}>
+                  <strong>{leg.toolchain}</strong>
+                </Link>
+              </td>
+              <td className="tight">
+                <State is={stateOf(leg)} />
+              </td>
+              <td className="tight">{leg.cause ? words(leg.cause) : ""}</td>
+              <td className="num">{last?.diagnostics?.errors ?? ""}</td>
+              <td className="num">{last?.diagnostics?.warnings ?? ""}</td>
+              <td className="num">{last?.usage?.run_millis ? duration(last.usage.run_millis) : ""}</td>
+              <td className="num">
+                {last?.usage?.peak_memory_bytes ? bytes(last.usage.peak_memory_bytes) : ""}
+              </td>
+              <td className="num">{kept?.files ?? ""}</td>
+              <td className="num">{kept ? bytes(kept.bytes) : ""}</td>
+              <td className="wrap quiet">{last?.sandbox?.compiler ?? ""}</td>
+              <td className="tight">
+                {kept ? (
+                  <a href={archiveUrl(leg.id)} download={`${leg.id}.tar.gz`}>
+                    Download<span className="hidden"> what {leg.toolchain} made</span>
+                  </a>
+                ) : null}
+              </td>
             </tr>
-          </thead>
-          <tbody>
-            {legs.map((leg) => {
-              const last = figures.get(leg.id)?.attempts.at(-1);
-              const kept = last?.artifacts;
-              return (
-                <tr key={leg.id}>
-                  <td className="tight">
-                    <Link href={`/jobs/${leg.id}`}>
-                      <strong>{leg.toolchain}</strong>
-                    </Link>
-                  </td>
-                  <td className="tight">
-                    <State is={stateOf(leg)} />
-                  </td>
-                  <td className="tight">{leg.cause ? words(leg.cause) : ""}</td>
-                  <td className="num">{last?.diagnostics?.errors ?? ""}</td>
-                  <td className="num">{last?.diagnostics?.warnings ?? ""}</td>
-                  <td className="num">{last?.usage?.run_millis ? duration(last.usage.run_millis) : ""}</td>
-                  <td className="num">
-                    {last?.usage?.peak_memory_bytes ? bytes(last.usage.peak_memory_bytes) : ""}
-                  </td>
-                  <td className="num">{kept?.files ?? ""}</td>
-                  <td className="num">{kept ? bytes(kept.bytes) : ""}</td>
-                  <td className="wrap quiet">{last?.sandbox?.compiler ?? ""}</td>
-                  <td className="tight">
-                    {kept ? (
-                      <a href={archiveUrl(leg.id)} download={`${leg.id}.tar.gz`}>
-                        Download<span className="hidden"> what {leg.toolchain} made</span>
-                      </a>
-                    ) : null}
-                  </td>
-                </tr>
-              );
-            })}
-          </tbody>
-        </table>
-      </div>
+          );
+        })}
+      </Table>
       {legs.length > COMPARED ? <p className="quiet">Figures are shown of the first {COMPARED}.</p> : null}
     </section>
   );

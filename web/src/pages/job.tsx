@@ -7,7 +7,7 @@ import { type Attempt, archiveUrl, artifactUrl, client, type Job, type Manifest,
 import { bytes, count, duration, words } from "../lib/format";
 import { useLive } from "../lib/live";
 import { useLog } from "../log/follow";
-import { Act, Copy, Loaded, Revision, State, stateOf, Time, Took, useMay, useTitle } from "../ui";
+import { Act, Copy, Loaded, Revision, State, stateOf, Table, Time, Took, useMay, useTitle } from "../ui";
 
 const LogView = lazy(() => import("../log/view"));
 /** Files that are listed at once. */
@@ -61,8 +61,8 @@ function Shown({
     queryKey: ["build", job.build],
     queryFn: () => value(client.GET("/api/v1/builds/{build}", { params: { path: { build: job.build } } })),
   });
-  // A plan's job or one whose log is gone has no stream to hear of its end from.
-  useLive(isRunning && followed.isWhole);
+  // Who looks at an earlier attempt, whose log has ended, hears of the one that runs from the events.
+  useLive(isRunning && wanted !== undefined && followed.isWhole);
   const name = job.toolchain ?? "plan";
   useTitle(`${name}: ${build.data?.commit_info?.subject ?? "job"}`);
   const may = useMay("submit");
@@ -195,7 +195,8 @@ function Used({ name, used, most, text }: { name: string; used: number; most: nu
 }
 
 function Facts({ job, attempt, isNewest }: { job: Job; attempt: Attempt; isNewest: boolean }) {
-  const { usage, limits, sandbox } = { ...attempt, limits: job.limits };
+  const { usage, sandbox } = attempt;
+  const { limits } = job;
   const ran = usage?.run_millis ?? 0;
   return (
     <>
@@ -203,31 +204,19 @@ function Facts({ job, attempt, isNewest }: { job: Job; attempt: Attempt; isNewes
         {attempt.steps.length > 0 ? (
           <section className="panel">
             <h2>Steps</h2>
-            <div className="scroll">
-              <table>
-                <thead>
-                  <tr>
-                    <th>Step</th>
-                    <th>Command</th>
-                    <th className="num">Took</th>
-                    <th className="num">Exit</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {attempt.steps.map((step, at) => (
-                    // biome-ignore lint/suspicious/noArrayIndexKey: steps of one name can come twice
-                    <tr key={at}>
-                      <td className="tight">{step.name}</td>
-                      <td className="mono wrap">{step.run}</td>
-                      <td className="num">
-                        <Took from={step.started_at} to={step.finished_at ?? attempt.finished_at} />
-                      </td>
-                      <td className={`num ${step.exit_code ? "is-failure" : ""}`}>{step.exit_code ?? ""}</td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </div>
+            <Table heads={["Step", "Command", ["Took", "num"], ["Exit", "num"]]}>
+              {attempt.steps.map((step, at) => (
+                // biome-ignore lint/suspicious/noArrayIndexKey: steps of one name can come twice
+                <tr key={at}>
+                  <td className="tight">{step.name}</td>
+                  <td className="mono wrap">{step.run}</td>
+                  <td className="num">
+                    <Took from={step.started_at} to={step.finished_at ?? attempt.finished_at} />
+                  </td>
+                  <td className={`num ${step.exit_code ? "is-failure" : ""}`}>{step.exit_code ?? ""}</td>
+                </tr>
+              ))}
+            </Table>
           </section>
         ) : null}
         {usage ? (
@@ -408,36 +397,25 @@ function Artifacts({ job, attempt }: { job: Job; attempt: Attempt }) {
                     <span className="quiet">{count(found.length, "file")}</span>
                   </p>
                 ) : null}
-                <div className="scroll">
-                  <table>
-                    <thead>
-                      <tr>
-                        <th>File</th>
-                        <th className="num">Size</th>
-                        <th>SHA-256</th>
-                      </tr>
-                    </thead>
-                    <tbody>
-                      {found.slice(0, LISTED).map((file) => (
-                        <tr key={file.path}>
-                          <td className="wrap">
-                            <a href={artifactUrl(job.id, file.path)} download={file.path.split("/").pop()}>
-                              {file.path}
-                            </a>
-                            {file.target ? <span className="quiet"> → {file.target}</span> : null}
-                            {file.mode & 0o111 && file.kind === "file" ? (
-                              <span className="tag">program</span>
-                            ) : null}
-                          </td>
-                          <td className="num">{bytes(file.size)}</td>
-                          <td className="mono quiet" title={file.sha256}>
-                            {file.sha256.slice(0, 16)}…
-                          </td>
-                        </tr>
-                      ))}
-                    </tbody>
-                  </table>
-                </div>
+                <Table heads={["File", ["Size", "num"], "SHA-256"]}>
+                  {found.slice(0, LISTED).map((file) => (
+                    <tr key={file.path}>
+                      <td className="wrap">
+                        <a href={artifactUrl(job.id, file.path)} download={file.path.split("/").pop()}>
+                          {file.path}
+                        </a>
+                        {file.target ? <span className="quiet"> → {file.target}</span> : null}
+                        {file.mode & 0o111 && file.kind === "file" ? (
+                          <span className="tag">program</span>
+                        ) : null}
+                      </td>
+                      <td className="num">{bytes(file.size)}</td>
+                      <td className="mono quiet" title={file.sha256}>
+                        {file.sha256.slice(0, 16)}…
+                      </td>
+                    </tr>
+                  ))}
+                </Table>
                 {found.length > LISTED ? (
                   <p className="quiet">The first {LISTED} are shown; look for others above.</p>
                 ) : null}

@@ -1,10 +1,10 @@
 // A new build: a repository, what of it, and with what.
 
 import { useQuery } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
+import { useState } from "react";
 import { Link, useLocation, useSearchParams } from "wouter";
 import { client, type SubmitBuild, value } from "../lib/api";
-import { Empty, Loaded, useMay, useTitle } from "../ui";
+import { Empty, Loaded, useMay, useSubmit, useTitle } from "../ui";
 
 /** What was written into the form. */
 export interface Form {
@@ -78,26 +78,14 @@ export default function NewBuild() {
     packages: "",
     queue: "",
   });
-  const [problem, setProblem] = useState("");
-  const [isBusy, setBusy] = useState(false);
   const toolchains = useQuery({
     queryKey: ["toolchains"],
     queryFn: () => value(client.GET("/api/v1/toolchains")),
   });
-
-  async function submit(event: FormEvent) {
-    event.preventDefault();
-    setBusy(true);
-    setProblem("");
-    try {
-      const build = await value(client.POST("/api/v1/builds", { body: submission(form) }));
-      go(`/builds/${build.id}`);
-    } catch (error) {
-      setProblem(error instanceof Error ? error.message : String(error));
-    } finally {
-      setBusy(false);
-    }
-  }
+  const { onSubmit, isBusy, refused } = useSubmit(async () => {
+    const build = await value(client.POST("/api/v1/builds", { body: submission(form) }));
+    go(`/builds/${build.id}`);
+  });
 
   const ticked = {
     chosen: form.toolchains,
@@ -113,7 +101,7 @@ export default function NewBuild() {
     );
   }
   return (
-    <form className="panel" style={{ maxWidth: "46rem" }} onSubmit={submit}>
+    <form className="panel" style={{ maxWidth: "46rem" }} onSubmit={onSubmit}>
       <h1>New build</h1>
       <p className="quiet">
         Nothing else is needed for ordinary projects: how they are built is found out from their files. A
@@ -195,11 +183,7 @@ export default function NewBuild() {
           />
         </label>
       </details>
-      {problem ? (
-        <div className="says is-failure" role="alert">
-          {problem}
-        </div>
-      ) : null}
+      {refused}
       <button className="first" type="submit" disabled={isBusy || form.url.trim() === ""}>
         {isBusy ? "Asking the repository …" : "Build"}
       </button>

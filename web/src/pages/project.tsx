@@ -1,7 +1,7 @@
 // One project: its watched branches and what was decided of each, how it went over time, and its settings.
 
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, lazy, Suspense, useState } from "react";
+import { lazy, Suspense, useState } from "react";
 import { Link, useLocation } from "wouter";
 import {
   ApiError,
@@ -15,7 +15,7 @@ import {
 } from "../lib/api";
 import { refName, repository, short } from "../lib/format";
 import { useLive } from "../lib/live";
-import { Act, Empty, Loaded, Revision, Time, useMay, useTitle, Waiting } from "../ui";
+import { Act, Empty, Loaded, Revision, Table, Time, useMay, useSubmit, useTitle, Waiting } from "../ui";
 import { BuildTable } from "./builds";
 
 const Charts = lazy(() => import("./charts"));
@@ -138,7 +138,13 @@ function Shown({ project }: { project: Project }) {
       <Loaded of={builds}>
         {(data) =>
           data.items.length === 0 ? (
-            <Empty title="Nothing of it was built yet" />
+            <Empty title="Nothing of it was built yet">
+              <p>
+                {project.url
+                  ? "Build it now, or watch it: then every new commit is built."
+                  : `kiln build --project ${name} sends a folder.`}
+              </p>
+            </Empty>
           ) : (
             <>
               <BuildTable builds={data.items} />
@@ -200,38 +206,22 @@ function Watched({ watch }: { watch: Watch }) {
 function Refs({ heads }: { heads: Head[] }) {
   if (heads.length === 0) return <p className="quiet">No branch was seen yet.</p>;
   return (
-    <div className="scroll">
-      <table>
-        <thead>
-          <tr>
-            <th>Ref</th>
-            <th>Commit</th>
-            <th>What was decided</th>
-            <th className="tight">Seen</th>
-          </tr>
-        </thead>
-        <tbody>
-          {heads.map((head) => (
-            <tr key={head.name}>
-              <td className="wrap">{refName(head.name)}</td>
-              <td className="tight">
-                {head.commit ? <Revision of={head.commit} /> : <span className="quiet">gone</span>}
-              </td>
-              <td className="wrap">
-                {head.build ? (
-                  <Link href={`/builds/${head.build}`}>built</Link>
-                ) : (
-                  (head.skipped ?? "not built")
-                )}
-              </td>
-              <td className="tight quiet">
-                <Time at={head.seen_at} />
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table heads={["Ref", "Commit", "What was decided", ["Seen", "tight"]]}>
+      {heads.map((head) => (
+        <tr key={head.name}>
+          <td className="wrap">{refName(head.name)}</td>
+          <td className="tight">
+            {head.commit ? <Revision of={head.commit} /> : <span className="quiet">gone</span>}
+          </td>
+          <td className="wrap">
+            {head.build ? <Link href={`/builds/${head.build}`}>built</Link> : (head.skipped ?? "not built")}
+          </td>
+          <td className="tight quiet">
+            <Time at={head.seen_at} />
+          </td>
+        </tr>
+      ))}
+    </Table>
   );
 }
 
@@ -246,36 +236,24 @@ function Deliveries({ name }: { name: string }) {
   return (
     <section className="panel">
       <h2>Webhooks</h2>
-      <div className="scroll">
-        <table>
-          <thead>
-            <tr>
-              <th>From</th>
-              <th>Event</th>
-              <th>What was decided</th>
-              <th className="tight">Received</th>
-            </tr>
-          </thead>
-          <tbody>
-            {items.map((delivery) => (
-              <tr key={delivery.id}>
-                <td className="tight">{delivery.forge}</td>
-                <td className="wrap">{delivery.event}</td>
-                <td className="wrap">
-                  {delivery.build ? (
-                    <Link href={`/builds/${delivery.build}`}>built</Link>
-                  ) : (
-                    (delivery.outcome ?? "waits")
-                  )}
-                </td>
-                <td className="tight quiet">
-                  <Time at={delivery.received_at} />
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table heads={["From", "Event", "What was decided", ["Received", "tight"]]}>
+        {items.map((delivery) => (
+          <tr key={delivery.id}>
+            <td className="tight">{delivery.forge}</td>
+            <td className="wrap">{delivery.event}</td>
+            <td className="wrap">
+              {delivery.build ? (
+                <Link href={`/builds/${delivery.build}`}>built</Link>
+              ) : (
+                (delivery.outcome ?? "waits")
+              )}
+            </td>
+            <td className="tight quiet">
+              <Time at={delivery.received_at} />
+            </td>
+          </tr>
+        ))}
+      </Table>
     </section>
   );
 }
@@ -293,32 +271,25 @@ function Settings({ project, watch }: { project: Project; watch?: Watch }) {
   const [name, setName] = useState(project.name);
   const [url, setUrl] = useState(project.url ?? "");
   const [rules, setRules] = useState<WatchRules | undefined>(watch?.rules);
-  const [problem, setProblem] = useState("");
   const [isSaved, setSaved] = useState(false);
-  async function save(event: FormEvent) {
-    event.preventDefault();
-    setProblem("");
+  const { onSubmit, refused } = useSubmit(async () => {
     setSaved(false);
-    try {
-      const change: { name?: string; url?: string } = {};
-      if (name.trim() !== project.name) change.name = name.trim();
-      if (url.trim() && url.trim() !== project.url) change.url = url.trim();
-      if (rules) {
-        await value(client.PUT("/api/v1/projects/{project}/watch", { params: { path }, body: rules }));
-      }
-      const changed =
-        Object.keys(change).length > 0
-          ? await value(client.PATCH("/api/v1/projects/{project}", { params: { path }, body: change }))
-          : project;
-      setSaved(true);
-      await queries.invalidateQueries({
-        predicate: ({ queryKey: [kind] }) => kind === "project" || kind === "projects" || kind === "refs",
-      });
-      if (changed.name !== project.name) go(`/projects/${changed.name}`);
-    } catch (error) {
-      setProblem(error instanceof Error ? error.message : String(error));
+    const change: { name?: string; url?: string } = {};
+    if (name.trim() !== project.name) change.name = name.trim();
+    if (url.trim() && url.trim() !== project.url) change.url = url.trim();
+    if (rules) {
+      await value(client.PUT("/api/v1/projects/{project}/watch", { params: { path }, body: rules }));
     }
-  }
+    const changed =
+      Object.keys(change).length > 0
+        ? await value(client.PATCH("/api/v1/projects/{project}", { params: { path }, body: change }))
+        : project;
+    setSaved(true);
+    await queries.invalidateQueries({
+      predicate: ({ queryKey: [kind] }) => kind === "project" || kind === "projects" || kind === "refs",
+    });
+    if (changed.name !== project.name) go(`/projects/${changed.name}`);
+  });
   const lines = (
     label: string,
     field: "branches" | "tags" | "paths" | "ignore_paths" | "toolchains",
@@ -333,7 +304,7 @@ function Settings({ project, watch }: { project: Project; watch?: Watch }) {
       />
     ) : null;
   return (
-    <form className="panel" onSubmit={save}>
+    <form className="panel" onSubmit={onSubmit}>
       <h2>Settings</h2>
       <div className="grid">
         <div>
@@ -396,11 +367,7 @@ function Settings({ project, watch }: { project: Project; watch?: Watch }) {
           </div>
         ) : null}
       </div>
-      {problem ? (
-        <div className="says is-failure" role="alert">
-          {problem}
-        </div>
-      ) : null}
+      {refused}
       <div className="actions">
         <button type="submit" className="first">
           Save

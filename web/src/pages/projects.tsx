@@ -1,12 +1,12 @@
 // All projects, with how their newest build went.
 
 import { useQueries, useQuery } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
+import { useState } from "react";
 import { Link, useLocation } from "wouter";
 import { client, value } from "../lib/api";
 import { repository } from "../lib/format";
 import { useLive } from "../lib/live";
-import { Empty, Leg, Loaded, State, stateOf, Time, useMay, useTitle } from "../ui";
+import { Empty, Leg, Loaded, State, stateOf, Table, Time, useMay, useSubmit, useTitle } from "../ui";
 
 export default function Projects() {
   useTitle("Projects");
@@ -45,55 +45,40 @@ export default function Projects() {
               {may ? null : <p>An administrator can add one.</p>}
             </Empty>
           ) : (
-            <div className="panel scroll">
-              <table>
-                <thead>
-                  <tr>
-                    <th>Project</th>
-                    <th>Repository</th>
-                    <th>Newest build</th>
-                    <th>Toolchains</th>
-                    <th className="tight">Begun</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {data.items.map((project, at) => {
-                    const build = newest[at]?.data?.items[0];
-                    return (
-                      <tr key={project.id}>
-                        <td>
-                          <Link href={`/projects/${project.name}`}>
-                            <strong>{project.name}</strong>
-                          </Link>
-                        </td>
-                        <td className="wrap quiet">
-                          {project.url ? repository(project.url) : "uploads only"}
-                        </td>
-                        <td className="wrap">
-                          {build ? (
-                            <>
-                              <State is={stateOf(build)} />{" "}
-                              <Link href={`/builds/${build.id}`}>
-                                {build.commit_info?.subject ?? "build"}
-                              </Link>
-                            </>
-                          ) : (
-                            <span className="quiet">{newest[at]?.isSuccess ? "none yet" : ""}</span>
-                          )}
-                        </td>
-                        <td>
-                          {build?.jobs
-                            .filter((job) => !job.retried)
-                            .map((job) => (
-                              <Leg key={job.id} job={job} />
-                            ))}
-                        </td>
-                        <td className="tight quiet">{build ? <Time at={build.created_at} /> : null}</td>
-                      </tr>
-                    );
-                  })}
-                </tbody>
-              </table>
+            <div className="panel">
+              <Table heads={["Project", "Repository", "Newest build", "Toolchains", ["Begun", "tight"]]}>
+                {data.items.map((project, at) => {
+                  const build = newest[at]?.data?.items[0];
+                  return (
+                    <tr key={project.id}>
+                      <td>
+                        <Link href={`/projects/${project.name}`}>
+                          <strong>{project.name}</strong>
+                        </Link>
+                      </td>
+                      <td className="wrap quiet">{project.url ? repository(project.url) : "uploads only"}</td>
+                      <td className="wrap">
+                        {build ? (
+                          <>
+                            <State is={stateOf(build)} />{" "}
+                            <Link href={`/builds/${build.id}`}>{build.commit_info?.subject ?? "build"}</Link>
+                          </>
+                        ) : (
+                          <span className="quiet">{newest[at]?.isSuccess ? "none yet" : ""}</span>
+                        )}
+                      </td>
+                      <td>
+                        {build?.jobs
+                          .filter((job) => !job.retried)
+                          .map((job) => (
+                            <Leg key={job.id} job={job} />
+                          ))}
+                      </td>
+                      <td className="tight quiet">{build ? <Time at={build.created_at} /> : null}</td>
+                    </tr>
+                  );
+                })}
+              </Table>
             </div>
           )
         }
@@ -106,30 +91,23 @@ function Add({ onClose }: { onClose: () => void }) {
   const [url, setUrl] = useState("");
   const [name, setName] = useState("");
   const [watches, setWatches] = useState(true);
-  const [problem, setProblem] = useState("");
   const [, go] = useLocation();
-  async function submit(event: FormEvent) {
-    event.preventDefault();
-    setProblem("");
-    try {
-      const made = await value(
-        client.POST("/api/v1/projects", { body: { url: url.trim() || null, name: name.trim() || null } }),
+  const { onSubmit, refused } = useSubmit(async () => {
+    const made = await value(
+      client.POST("/api/v1/projects", { body: { url: url.trim() || null, name: name.trim() || null } }),
+    );
+    if (watches && made.url) {
+      await value(
+        client.PUT("/api/v1/projects/{project}/watch", {
+          params: { path: { project: made.name } },
+          body: {} as never,
+        }),
       );
-      if (watches && made.url) {
-        await value(
-          client.PUT("/api/v1/projects/{project}/watch", {
-            params: { path: { project: made.name } },
-            body: {} as never,
-          }),
-        );
-      }
-      go(`/projects/${made.name}`);
-    } catch (error) {
-      setProblem(error instanceof Error ? error.message : String(error));
     }
-  }
+    go(`/projects/${made.name}`);
+  });
   return (
-    <form className="panel" onSubmit={submit}>
+    <form className="panel" onSubmit={onSubmit}>
       <h2>Add a project</h2>
       <label className="field">
         <span>Repository</span>
@@ -151,11 +129,7 @@ function Add({ onClose }: { onClose: () => void }) {
           Build new commits by themselves
         </label>
       </div>
-      {problem ? (
-        <div className="says is-failure" role="alert">
-          {problem}
-        </div>
-      ) : null}
+      {refused}
       <div className="actions">
         <button type="submit" className="first" disabled={url.trim() === "" && name.trim() === ""}>
           Add

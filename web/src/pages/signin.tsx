@@ -1,8 +1,8 @@
 // Signing in with a token, which the server gives back as a cookie that no script can read.
 
-import { type FormEvent, useState } from "react";
+import { useState } from "react";
 import { client, value } from "../lib/api";
-import { useTitle } from "../ui";
+import { useSubmit, useTitle } from "../ui";
 
 /** Text in base 64, whatever is in it. */
 function base64(text: string): string {
@@ -11,30 +11,18 @@ function base64(text: string): string {
 
 export function SignIn({ onDone }: { onDone: () => void }) {
   const [token, setToken] = useState("");
-  const [problem, setProblem] = useState("");
-  const [isBusy, setBusy] = useState(false);
   useTitle("Sign in");
-
-  async function submit(event: FormEvent) {
-    event.preventDefault();
-    setBusy(true);
-    setProblem("");
-    try {
-      await value(client.POST("/api/v1/session", { body: { token: base64(token.trim()) } }));
-      setToken("");
-      onDone();
-    } catch (error) {
-      setProblem(error instanceof Error ? error.message : String(error));
-    } finally {
-      setBusy(false);
-    }
-  }
+  const { onSubmit, isBusy, refused } = useSubmit(async () => {
+    await value(client.POST("/api/v1/session", { body: { token: base64(token.trim()) } }));
+    setToken("");
+    onDone();
+  });
 
   return (
     <div>
       <div className="panel" style={{ maxWidth: "30rem", margin: "10vh auto 0" }}>
         <h1>Sign in to kiln</h1>
-        <form onSubmit={submit}>
+        <form onSubmit={onSubmit}>
           <p className="quiet">
             A token is made by <code>kiln token create NAME</code>. On the server's own machine, the
             administrator's is in the file <code>admin-token</code> of its data directory.
@@ -52,11 +40,7 @@ export function SignIn({ onDone }: { onDone: () => void }) {
               onChange={(event) => setToken(event.target.value)}
             />
           </label>
-          {problem ? (
-            <div className="says is-failure" role="alert">
-              {problem}
-            </div>
-          ) : null}
+          {refused}
           <button className="first" type="submit" disabled={isBusy || token.trim() === ""}>
             Sign in
           </button>
