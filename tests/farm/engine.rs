@@ -24,10 +24,21 @@ pub(crate) fn running(instance: &str) -> Vec<String> {
     lines(&["ps", "--filter", &label(instance), "--format", "{{.Names}}"])
 }
 
-/// Names of all containers and volumes of an installation.
+/// Names of all containers and volumes of an installation. An engine may go on listing a container
+/// that it has removed, without its name and until it is started anew; only one that it can show is
+/// there.
 pub(crate) fn left(instance: &str) -> Vec<String> {
     let label = label(instance);
-    let mut left = lines(&["ps", "--all", "--filter", &label, "--format", "{{.Names}}"]);
+    let listed = lines(&["ps", "--all", "--filter", &label, "--format", "{{.ID}} {{.Names}}"]);
+    let shown = |id: &str| docker(&["container", "inspect", id], Vec::new()).code == Some(0);
+    let mut left = Vec::new();
+    for line in &listed {
+        match line.trim_end().split_once(' ') {
+            Some((_, name)) => left.push(name.to_owned()),
+            None if shown(line.trim_end()) => left.push(line.trim_end().to_owned()),
+            None => {}
+        }
+    }
     left.extend(lines(&["volume", "ls", "--filter", &label, "--format", "{{.Name}}"]));
     left
 }
