@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     model::{BuildId, Scope},
-    protocol::{ErrorEnvelope, Event},
+    protocol::{ErrorEnvelope, Event, EventKind},
     store::BelongsTo,
 };
 
@@ -25,7 +25,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 
 /// Follow state changes
 ///
-/// Server-sent events `build` and `job`. Without `Last-Event-ID` it begins with what happens next;
+/// Server-sent events `build`, `job`, `agent`, `queue` and `project`. Without `Last-Event-ID` it begins with what happens next;
 /// `resync` means that events were missed for good: read the lists again. A server that stops ends
 /// the stream with `retry`: come back after as many milliseconds, with the last id.
 #[utoipa::path(get, path = "/api/v1/events", tag = "events", security(("token" = ["read"])),
@@ -83,10 +83,14 @@ impl Sight {
         Self { scope, known: HashMap::new() }
     }
 
-    async fn has(&mut self, state: &AppState, build: BuildId) -> bool {
-        if self.scope == Scope::All {
-            return true;
-        }
+    async fn has(&mut self, state: &AppState, event: &EventKind) -> bool {
+        let build = match event {
+            _ if self.scope == Scope::All => return true,
+            // Everybody may list these.
+            EventKind::Agent { .. } | EventKind::Queue { .. } => return true,
+            EventKind::Project { project } => return self.scope.has(Some(*project)),
+            EventKind::Build { build, .. } | EventKind::Job { build, .. } => *build,
+        };
         if let Some(known) = self.known.get(&build) {
             return *known;
         }
@@ -147,7 +151,7 @@ async fn catch_up(
         for event in events {
             *after = event.id;
             let event = numbered(&event);
-            if !sight.has(state, event.build).await {
+            if !sight.has(state, &event.kind).await {
                 continue;
             }
             if out.send(event.wire).await.is_err() {
@@ -183,7 +187,7 @@ async fn pass_on(
             return true;
         }
         *after = event.id;
-        if sight.has(state, event.build).await && out.send(event.wire).await.is_err() {
+        if sight.has(state, &event.kind).await && out.send(event.wire).await.is_err() {
             return false;
         }
     }

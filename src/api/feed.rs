@@ -16,8 +16,7 @@ use tokio::{
 };
 
 use crate::{
-    model::BuildId,
-    protocol::Event,
+    protocol::{Event, EventKind},
     store::{Store, StoreError},
 };
 
@@ -37,7 +36,7 @@ const READING: usize = 2;
 #[derive(Clone, Debug)]
 pub(super) struct Numbered {
     pub(super) id: u64,
-    pub(super) build: BuildId,
+    pub(super) kind: EventKind,
     pub(super) wire: Bytes,
 }
 
@@ -102,8 +101,9 @@ impl Drop for Reader {
 /// An event as it goes over the wire.
 pub(super) fn numbered(event: &Event) -> Numbered {
     let data = serde_json::to_string(event).expect("events serialize");
-    let (id, name, build) = (event.id, event.kind.name(), event.kind.build());
-    Numbered { id, build, wire: format!("event: {name}\nid: {id}\ndata: {data}\n\n").into() }
+    let (id, name) = (event.id, event.kind.name());
+    let wire = format!("event: {name}\nid: {id}\ndata: {data}\n\n").into();
+    Numbered { id, kind: event.kind.clone(), wire }
 }
 
 async fn read(

@@ -67,6 +67,7 @@ async fn written(
         Err(error) if error.is_duplicate() => return Err(taken(state, &row).await?),
         written => written?,
     }
+    state.store.tell_of_project(&mut tx, now, row.id).await?;
     tx.commit().await?;
     tracing::info!(project.id = %row.id, project.name = %row.name, "project added");
     Ok(row)
@@ -158,6 +159,7 @@ async fn change(
         state.store.remove_login(&mut tx, row.id).await?;
         state.store.forget_heads(&mut tx, row.id, now).await?;
     }
+    state.store.tell_of_project(&mut tx, now, row.id).await?;
     tx.commit().await?;
     tracing::info!(project.id = %row.id, project.name = %row.name, "project changed");
     Ok(Answer(view(row)))
@@ -176,8 +178,10 @@ async fn remove(
 ) -> Result<StatusCode, ApiError> {
     unrestricted(&principal)?;
     let row = named(&state, &name).await?;
+    let now = state.queue.time().await?;
     let mut tx = state.store.begin().await?;
     state.store.remove_project(&mut tx, row.id).await?;
+    state.store.tell_of_project(&mut tx, now, row.id).await?;
     tx.commit().await?;
     tracing::info!(project.id = %row.id, project.name = %row.name, "project removed");
     Ok(StatusCode::NO_CONTENT)

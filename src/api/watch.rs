@@ -60,6 +60,7 @@ async fn put(
     let now = state.queue.time().await?;
     let mut tx = state.store.begin().await?;
     state.store.put_watch(&mut tx, project.id, &rules, now).await?;
+    state.store.tell_of_project(&mut tx, now, project.id).await?;
     tx.commit().await?;
     tracing::info!(project.id = %project.id, project.name = %name, "project watched");
     let row = state.store.watch(project.id).await?;
@@ -76,8 +77,10 @@ async fn remove(
     Path(name): Path<ProjectName>,
 ) -> Result<StatusCode, ApiError> {
     let project = named(&state, &name).await?;
+    let now = state.queue.time().await?;
     let mut tx = state.store.begin().await?;
     let removed = state.store.remove_watch(&mut tx, project.id).await?;
+    state.store.tell_of_project(&mut tx, now, project.id).await?;
     tx.commit().await?;
     if removed { Ok(StatusCode::NO_CONTENT) } else { Err(not_watched(&name)) }
 }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{ClientError, Http, Paths, Rest, backoff::Backoff, sse::Connection};
 use crate::{
     model::BuildId,
-    protocol::{Build, BuildState, Event, EventKind},
+    protocol::{Build, BuildState, Event},
 };
 
 /// How often the build is looked at whether or not an event came. Steps change without events.
@@ -123,10 +123,7 @@ async fn listen(http: Http, build: BuildId, woken: Arc<Notify>) {
                         last = Some(event.id.clone());
                     }
                     match serde_json::from_str::<Event>(&event.data).map(|event| event.kind) {
-                        Ok(
-                            EventKind::Build { build: which, .. }
-                            | EventKind::Job { build: which, .. },
-                        ) if which != build => {}
+                        Ok(kind) if kind.build() != Some(build) => {}
                         // Ours, or `resync`, or something newer: looking is always right.
                         _ => woken.notify_one(),
                     }

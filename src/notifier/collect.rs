@@ -53,7 +53,7 @@ impl Notifier {
         known: &mut Known,
         event: &EventKind,
     ) -> Result<Vec<(TargetRow, Subject)>, NotifyError> {
-        let id = event.build();
+        let Some(id) = event.build() else { return Ok(Vec::new()) };
         let build = match known.builds.entry(id) {
             Entry::Occupied(there) => there.into_mut(),
             Entry::Vacant(free) => free.insert(self.store.build_in(tx, id).await?),

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{BuildId, JobId, Outcome, StateName, Timestamp, ToolchainName};
+use crate::model::{
+    AgentId, BuildId, JobId, Outcome, ProjectId, QueueName, StateName, Timestamp, ToolchainName,
+};
 
 use super::BuildState;
 
@@ -49,6 +51,21 @@ pub enum EventKind {
         #[serde(skip_serializing_if = "Option::is_none")]
         outcome: Option<Outcome>,
     },
+    /// An agent came, went silent, was held or let go, has other toolchains, or is no more.
+    Agent {
+        /// Which.
+        agent: AgentId,
+    },
+    /// A queue was made, changed, paused, resumed or removed.
+    Queue {
+        /// Which.
+        queue: QueueName,
+    },
+    /// A project was added, changed or removed, or something of its watched refs is otherwise.
+    Project {
+        /// Which.
+        project: ProjectId,
+    },
 }
 
 impl EventKind {
@@ -57,12 +74,17 @@ impl EventKind {
         match self {
             Self::Build { .. } => "build",
             Self::Job { .. } => "job",
+            Self::Agent { .. } => "agent",
+            Self::Queue { .. } => "queue",
+            Self::Project { .. } => "project",
         }
     }
-    /// The build that it is about.
-    pub const fn build(&self) -> BuildId {
+
+    /// The build that it is about, if it is about one.
+    pub const fn build(&self) -> Option<BuildId> {
         match self {
-            Self::Build { build, .. } | Self::Job { build, .. } => *build,
+            Self::Build { build, .. } | Self::Job { build, .. } => Some(*build),
+            Self::Agent { .. } | Self::Queue { .. } | Self::Project { .. } => None,
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Agents as the administrator sees them: who is there, and who takes jobs.
 
+use sha2::{Digest as _, Sha256};
+
 use super::{Queue, QueueError};
 use crate::{
-    model::AgentId,
-    protocol::{AgentHold, AgentView, HoldKind},
+    model::{AgentId, Timestamp},
+    protocol::{AgentHold, AgentStatus, AgentView, EventKind, HoldKind},
     store::AgentRow,
 };
 
@@ -67,6 +69,7 @@ impl Queue {
             return Err(QueueError::Conflict(sentence));
         }
         self.store.remove_agent(&mut change.tx, id).await?;
+        change.tell(EventKind::Agent { agent: id });
         change.commit().await?;
         tracing::info!(agent.id = %id, agent.name = %view.name, "agent removed");
         Ok(())
@@ -85,12 +88,34 @@ impl Queue {
         }
     }
 
+    /// Tells followers of the agents that are not as they were told of last: who came, who went
+    /// silent, who was held or has other images. Of several servers, one tells.
+    pub(super) async fn tell_of_agents(&self) -> Result<(), QueueError> {
+        let now = self.now().await?;
+        for row in self.store.agents().await? {
+            let told = digest(&row, self.is_online(&row, now));
+            if told == row.told {
+                continue;
+            }
+            let mut change = self.change().await?;
+            if self.store.set_agent_told(&mut change.tx, row.id, &told).await? {
+                change.tell(EventKind::Agent { agent: row.id });
+                change.commit().await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_online(&self, row: &AgentRow, now: Timestamp) -> bool {
+        now.since(row.seen_at) <= self.settings.online
+    }
+
     async fn agent_view(&self, row: AgentRow) -> Result<AgentView, QueueError> {
         let now = self.now().await?;
         Ok(AgentView {
             jobs: self.store.jobs_of_agent(row.id).await?,
             id: row.id,
-            online: now.since(row.seen_at) <= self.settings.online,
+            online: self.is_online(&row, now),
             labels: row.labels(),
             name: row.name,
             seen_at: row.seen_at,
@@ -98,4 +123,17 @@ impl Queue {
             status: row.status,
         })
     }
+}
+
+/// What tells an agent from how it was, but for what changes with every job and every moment.
+fn digest(row: &AgentRow, is_online: bool) -> String {
+    let lasting = AgentStatus {
+        busy: 0,
+        free_memory_bytes: None,
+        clock_skew_seconds: None,
+        ..row.status.clone()
+    };
+    let all = (is_online, &row.name, &row.hold, row.labels(), lasting);
+    let text = serde_json::to_vec(&all).expect("an agent serializes");
+    hex::encode(Sha256::digest(text))
 }

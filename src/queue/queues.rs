@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use super::{Queue, QueueError, change::Change};
 use crate::{
     model::{QueueName, nearest},
-    protocol::{QueuePause, QueueRules, QueueView},
+    protocol::{EventKind, QueuePause, QueueRules, QueueView},
     store::{QueueCounts, QueueRow},
 };
 
@@ -72,6 +72,7 @@ impl Queue {
         }
         let now = change.now;
         self.store.put_queue(&mut change.tx, name, rules, now).await?;
+        change.tell(EventKind::Queue { queue: name.clone() });
         change.commit().await?;
         tracing::info!(queue = %name, "queue written");
         Ok(if is_there { QueuePut::Changed } else { QueuePut::Made })
@@ -119,6 +120,7 @@ impl Queue {
             return Err(QueueError::Conflict(sentence));
         }
         self.store.remove_queue(&mut change.tx, name).await?;
+        change.tell(EventKind::Queue { queue: name.clone() });
         change.commit().await?;
         tracing::info!(queue = %name, "queue removed");
         Ok(())
@@ -152,11 +154,11 @@ async fn set_pause(
 ) -> Result<(), QueueError> {
     let store = change.store().clone();
     store.lock_queue(&mut change.tx, name).await?;
-    if store.set_queue_pause(&mut change.tx, name, pause).await? {
-        Ok(())
-    } else {
-        Err(QueueError::not_found("queue", name))
+    if !store.set_queue_pause(&mut change.tx, name, pause).await? {
+        return Err(QueueError::not_found("queue", name));
     }
+    change.tell(EventKind::Queue { queue: name.clone() });
+    Ok(())
 }
 
 fn check(rules: &QueueRules) -> Result<(), QueueError> {

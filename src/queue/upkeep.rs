@@ -36,6 +36,7 @@ impl Queue {
             }
             let done = async {
                 self.tick(&mut watch).await?;
+                self.tell_of_agents().await?;
                 let at = self.clock.elapsed();
                 if forgot.is_none_or(|before| at.saturating_sub(before) > FORGET_KEYS) {
                     self.forget_keys().await?;

@@ -41,6 +41,7 @@ impl Rebuilder {
         }
         // The build that is the reason for it comes first.
         self.store.put_watch(&mut tx, project.id, &rules, now.plus(SOON)).await?;
+        self.store.tell_of_project(&mut tx, now, project.id).await?;
         tx.commit().await?;
         tracing::info!(project.id = %project.id, git.reference = branch, "a branch that was built is watched");
         Ok(())
@@ -64,6 +65,7 @@ impl Rebuilder {
             let mut tx = self.store.begin().await?;
             match self.store.insert_project(&mut tx, &row).await {
                 Ok(()) => {
+                    self.store.tell_of_project(&mut tx, now, row.id).await?;
                     tx.commit().await?;
                     tracing::info!(project.id = %row.id, project.name = %row.name, "project added");
                     return Ok(row);

@@ -80,6 +80,7 @@ impl Rebuilder {
         if known.is_none() && matches!(todo, Todo::Look(_)) {
             store.hurry_watch(&mut tx, project.id, now).await?;
         }
+        store.tell_of_project(&mut tx, now, project.id).await?;
         tx.commit().await?;
         tracing::info!(
             project.id = %project.id, forge = row.forge.as_str(), event = row.event, delivery.id = %row.id,
@@ -154,6 +155,7 @@ impl Rebuilder {
             let due = again.then(|| now.plus(pause.min(LONGEST)));
             let mut tx = self.store.begin().await?;
             self.store.end_delivery(&mut tx, &row, (&outcome, build), due).await?;
+            self.store.tell_of_project(&mut tx, now, row.project).await?;
             tx.commit().await?;
             Ok::<(), RebuildError>(())
         };

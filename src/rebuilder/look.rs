@@ -137,10 +137,12 @@ impl super::Rebuilder {
                 self.queue.cancel_build(older, CancelReason::Superseded).await?;
             }
         }
+        let now = self.queue.time().await?;
         let mut tx = self.store.begin().await?;
         for head in heads {
             self.store.put_head(&mut tx, project, head).await?;
         }
+        self.store.tell_of_project(&mut tx, now, project).await?;
         tx.commit().await?;
         for head in heads {
             tracing::info!(

@@ -189,6 +189,10 @@ impl Rebuilder {
         let seen = problem.is_none().then_some(now);
         let times = (now.plus(pause), seen);
         self.store.end_watch(&mut tx, row, times, (problem.as_deref(), failures)).await?;
+        // That all is as it was is told only to who waits for it.
+        if row.asked || problem != row.problem || row.seen_at.is_none() {
+            self.store.tell_of_project(&mut tx, now, row.project).await?;
+        }
         tx.commit().await?;
         Ok(())
     }

@@ -31,6 +31,8 @@ pub struct AgentRow {
     pub hold: Option<AgentHold>,
     /// The process that is this agent.
     pub process: String,
+    /// A digest of what followers were told of it last; empty for nothing.
+    pub told: String,
 }
 
 impl AgentRow {
@@ -63,6 +65,7 @@ struct Flat {
     labels: String,
     hold: Option<String>,
     process: String,
+    told: String,
 }
 
 impl TryFrom<Flat> for AgentRow {
@@ -76,6 +79,7 @@ impl TryFrom<Flat> for AgentRow {
             enrolled: json("agents", &flat.id, &flat.labels)?,
             hold: flat.hold.as_deref().map(|hold| json("agents", &flat.id, hold)).transpose()?,
             process: flat.process,
+            told: flat.told,
             name: flat.name,
         })
     }
@@ -187,6 +191,17 @@ impl Store {
             .execute(&mut *tx)
             .await?;
         Ok(())
+    }
+
+    /// Notes what followers are told of an agent; whether nobody else has noted that before.
+    pub async fn set_agent_told(
+        &self,
+        tx: &mut Tx,
+        id: AgentId,
+        told: &str,
+    ) -> Result<bool, StoreError> {
+        let query = sql("UPDATE agents SET told = $2 WHERE id = $1 AND told <> $2");
+        Ok(query.bind(id.to_string()).bind(told).execute(tx).await? > 0)
     }
 
     /// Notes that an agent was heard of.

@@ -11,7 +11,7 @@ use super::{
     sql::sql,
 };
 use crate::{
-    model::Timestamp,
+    model::{ProjectId, Timestamp},
     protocol::{Event, EventKind},
 };
 
@@ -57,6 +57,16 @@ impl Store {
             sql("DELETE FROM events WHERE id <= $1").bind(last - KEPT).execute(tx).await?;
         }
         Ok(())
+    }
+
+    /// Tells that a project is otherwise than it was; the last thing in a transaction.
+    pub async fn tell_of_project(
+        &self,
+        tx: &mut Tx,
+        at: Timestamp,
+        project: ProjectId,
+    ) -> Result<(), StoreError> {
+        self.insert_events(tx, at, &[EventKind::Project { project }]).await
     }
 
     async fn insert_events_one_by_one(

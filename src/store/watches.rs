@@ -28,6 +28,8 @@ pub struct WatchRow {
     pub failures: u32,
     /// The full name of the branch that the repository calls its default one.
     pub default_ref: Option<String>,
+    /// Whether somebody asked for a look, and waits for what comes of it.
+    pub asked: bool,
 }
 
 /// A ref as it was last seen.
@@ -61,6 +63,7 @@ struct FlatWatch {
     problem: Option<String>,
     failures: i64,
     default_ref: Option<String>,
+    asked: bool,
 }
 
 impl TryFrom<FlatWatch> for WatchRow {
@@ -76,6 +79,7 @@ impl TryFrom<FlatWatch> for WatchRow {
             problem: flat.problem,
             failures: u32::try_from(flat.failures).unwrap_or(u32::MAX),
             default_ref: flat.default_ref,
+            asked: flat.asked,
         })
     }
 }
@@ -174,7 +178,7 @@ impl Store {
         project: ProjectId,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let query = sql("UPDATE watches SET next_at = $2 WHERE project_id = $1 \
+        let query = sql("UPDATE watches SET next_at = $2, asked = TRUE WHERE project_id = $1 \
              RETURNING project_id");
         let query = query.bind(project.to_string()).bind(now.as_millis());
         Ok(query.fetch_value::<String>(tx).await?.is_some())
@@ -214,6 +218,7 @@ impl Store {
         (problem, failures): (Option<&str>, u32),
     ) -> Result<(), StoreError> {
         sql("UPDATE watches SET next_at = CASE WHEN next_at = $6 THEN $2 ELSE next_at END, \
+             asked = CASE WHEN next_at = $6 THEN FALSE ELSE asked END, \
              seen_at = COALESCE($3, seen_at), problem = $4, failures = $5 WHERE project_id = $1")
         .bind(taken.project.to_string())
         .bind(next_at.as_millis())

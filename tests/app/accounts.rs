@@ -8,7 +8,7 @@ use kiln::{
     client::{ClientError, Rest},
     config::Anonymous,
     model::{ProjectName, Role, Verdict},
-    protocol::{AuditFilter, BuildFilter, MadeToken, NewProject, NewToken, SubmitBuild},
+    protocol::{AuditFilter, BuildFilter, ChangeProject, MadeToken, NewProject, NewToken, SubmitBuild},
 };
 use serde_json::{Value, json};
 
@@ -227,11 +227,18 @@ async fn events_of_other_projects_are_not_heard() {
     let mut heard = Heard::open(farm.address(), "/api/v1/events", &token).await;
     let other = submit(&farm.rest, "https://example.org/other", json!({})).await.unwrap();
     let mine = submit(&farm.rest, "https://example.org/mine", json!({})).await.unwrap();
+    for name in ["other", "mine"] {
+        let change = ChangeProject { name: Some(format!("{name}2").parse().unwrap()), url: None };
+        farm.rest.change_project(&name.parse().unwrap(), &change).await.unwrap();
+    }
     for build in [&other, &mine] {
         farm.rest.cancel_build(build.id).await.unwrap();
     }
     let text = heard.until(&format!("\"build\":\"{}\",\"state\":\"finished\"", mine.id)).await;
     assert!(!text.contains(&other.id.to_string()), "{text}");
+    let named = async |name: &str| farm.rest.project(&name.parse().unwrap()).await.unwrap().id;
+    assert!(text.contains(&format!("\"project\":\"{}\"", named("mine2").await)), "{text}");
+    assert!(!text.contains(&named("other2").await.to_string()), "{text}");
     farm.end().await;
 }
 

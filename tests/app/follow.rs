@@ -6,7 +6,7 @@ use futures_util::{StreamExt as _, future::join_all};
 use kiln::{
     client::{LogFollow, event_bytes},
     model::{JobId, Outcome, Stream, Verdict},
-    protocol::{Event, EventKind, LogEnd, LogEvent},
+    protocol::{Event, EventKind, HoldKind, LogEnd, LogEvent},
 };
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -199,6 +199,8 @@ async fn state_changes_are_events_with_numbers_that_can_be_gone_on_from() {
                 toolchain.as_ref().map_or("plan", |name| name.as_str()),
                 state.as_str()
             ),
+            EventKind::Agent { .. } => continue,
+            other => panic!("{other:?}"),
         });
     }
     assert_eq!(
@@ -219,6 +221,50 @@ async fn state_changes_are_events_with_numbers_that_can_be_gone_on_from() {
     let ask = Ask::get("/api/v1/events").header("last-event-id", "x");
     assert_eq!(ask.send(farm.address()).await.refusal(), "bad_request");
     assert_eq!(farm.build(build.id).await.outcome, Some(Outcome::Success));
+    farm.end().await;
+}
+
+/// Agents tell of themselves by what they do, or no longer do; whoever watches hears of it once.
+#[tokio::test]
+async fn agents_and_queues_that_change_are_told_of_once() {
+    let farm = Farm::alone().await;
+    let agent = Raw::new(&farm, "a").await;
+    let told = format!("\"agent\":\"{}\"", agent.id);
+    let mut last = "0".to_owned();
+    // The next event there is, which is all that is new.
+    let mut next = async |name: &str, what: &str| {
+        let seen = events(&farm, "api/v1/events", Some(&last), |_| true).await;
+        assert!(seen[0].1 == name && seen[0].2.contains(what), "{name} {what}: {seen:?}");
+        last.clone_from(&seen[0].0);
+    };
+    next("agent", &told).await;
+    // What it has is news, what it does is told by its jobs.
+    let mut request = agent.request(Duration::ZERO);
+    request.status.workers += 1;
+    agent.client.claim(&request).await.unwrap();
+    next("agent", &told).await;
+    request.status.free_memory_bytes = Some(1 << 30);
+    request.status.busy = 1;
+    agent.client.claim(&request).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    farm.rest.hold_agent(agent.id, HoldKind::Held, "new disk").await.unwrap();
+    next("agent", &told).await;
+    farm.rest.resume_agent(agent.id).await.unwrap();
+    next("agent", &told).await;
+    // It goes silent, and comes back.
+    farm.time.advance(Duration::from_secs(46));
+    next("agent", &told).await;
+    assert!(!farm.rest.agent(agent.id).await.unwrap().online);
+    agent.client.claim(&request).await.unwrap();
+    next("agent", &told).await;
+    assert!(farm.rest.agent(agent.id).await.unwrap().online);
+    farm.rest.remove_agent(agent.id, true).await.unwrap();
+    next("agent", &told).await;
+    let queue = "default".parse().unwrap();
+    farm.rest.pause_queue(&queue, "new disk").await.unwrap();
+    next("queue", "\"default\"").await;
+    farm.rest.resume_queue(&queue).await.unwrap();
+    next("queue", "\"default\"").await;
     farm.end().await;
 }
 

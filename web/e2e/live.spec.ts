@@ -1,6 +1,7 @@
 // What changes is seen as it changes, whatever happens to the connection. Jobs are scripted line by line.
 
 import { expect, type Page, test } from "@playwright/test";
+import { Agent } from "./agent";
 import { signIn } from "./server";
 import { stage } from "./stage";
 
@@ -47,6 +48,38 @@ test("a build appears, runs and ends in the list by itself, over one stream and 
   await expect(row.locator("td").first()).toHaveText("running");
   await job.finish("success");
   await expect(row.locator("td").first()).toHaveText("success");
+  expect(seen.most()).toBe(1);
+});
+
+test("agents, queues and projects that change are seen to, whoever changes them", async ({ page }) => {
+  await signIn(page, on.server);
+  const seen = streams(page);
+  await page.goto(`${on.server.base}/queues`);
+  const row = page.getByRole("row", { name: /^newcomer/ });
+  await expect(page.getByRole("row", { name: /^scripted/ })).toBeVisible();
+  await expect(row).toHaveCount(0);
+  const newcomer = await Agent.start(on.server, "newcomer", ["gcc:12"]);
+  await expect(row).toBeVisible();
+  const { items } = await on.server.api("GET", "agents");
+  const { id } = items.find((agent: { name: string }) => agent.name === "newcomer");
+  await on.server.api("POST", `agents/${id}/drain`, { reason: "a new kernel" });
+  await expect(row).toContainText("a new kernel");
+  await on.server.api("POST", "queues/default/pause", { reason: "the disk is swapped" });
+  await expect(page.getByText(/: the disk is swapped/)).toBeVisible();
+  await on.server.api("POST", "queues/default/resume");
+  await expect(page.getByText(/: the disk is swapped/)).toHaveCount(0);
+  await page.getByRole("link", { name: "Toolchains" }).click();
+  await expect(page.getByRole("row", { name: /gcc:12/ })).toContainText("newcomer");
+  await newcomer.stop();
+  await on.server.api("DELETE", `agents/${id}?force=true`);
+  await expect(page.getByRole("row", { name: /gcc:12/ })).not.toContainText("newcomer");
+  await page.getByRole("link", { name: "Projects", exact: true }).click();
+  await expect(page.getByRole("heading", { name: "Projects" })).toBeVisible();
+  await on.server.api("POST", "projects", { name: "sudden" });
+  const sudden = page.getByRole("link", { name: "sudden" });
+  await expect(sudden).toBeVisible();
+  await on.server.api("DELETE", "projects/sudden");
+  await expect(sudden).toHaveCount(0);
   expect(seen.most()).toBe(1);
 });
 

@@ -9,8 +9,15 @@ import { type Connection, follow, type Sent } from "./sse";
 /** The shortest time between two looks at the same, in milliseconds. */
 const PAUSE = 500;
 
-/** What may look otherwise with every change. */
-const LISTS = new Set(["builds", "commit", "queues", "agents", "refs", "history"]);
+/** What may look otherwise with each kind of change, beside the very thing that changed. */
+const JOBS = ["builds", "commit", "queues", "agents", "refs", "history"];
+const TOUCHED: Record<string, readonly string[]> = {
+  build: JOBS,
+  job: JOBS,
+  agent: ["agents", "queues", "toolchains"],
+  queue: ["queues"],
+  project: ["projects", "project", "refs"],
+};
 
 type Listener = () => void;
 
@@ -74,7 +81,10 @@ class Live {
 
   #event = (event: Sent) => {
     this.#last = event.id;
-    if (event.name === "resync") return this.#all();
+    const touched = TOUCHED[event.name];
+    // `resync`, or news of a server that is newer than this page: looking at all is always right.
+    if (!touched) return this.#all();
+    for (const list of touched) this.#changed.add(list);
     const { build, job } = JSON.parse(event.data) as { build?: string; job?: string };
     if (build) this.#changed.add(`build ${build}`);
     if (job) this.#changed.add(`job ${job}`);
@@ -102,7 +112,7 @@ class Live {
     const predicate = ({ queryKey: [kind, id] }: { queryKey: readonly unknown[] }) => {
       if (changed.has("all")) return kind !== "who";
       if (kind === "build" || kind === "job") return changed.has(`${kind} ${String(id)}`);
-      return LISTS.has(String(kind));
+      return changed.has(String(kind));
     };
     // An answer that is on its way may be older than the change: it is not cut off, but looked at again after it.
     if (this.#client?.isFetching({ predicate })) {

@@ -3,10 +3,12 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "wouter";
 import { client, value } from "../lib/api";
+import { useLive } from "../lib/live";
 import { Empty, Loaded, Table, useTitle } from "../ui";
 
 export default function Toolchains() {
   useTitle("Toolchains");
+  useLive(true);
   const toolchains = useQuery({
     queryKey: ["toolchains"],
     queryFn: () => value(client.GET("/api/v1/toolchains")),
