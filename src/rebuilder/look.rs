@@ -138,6 +138,9 @@ impl super::Rebuilder {
             }
         }
         let mut tx = self.store.begin().await?;
+        if !self.is_still_at(&mut tx, &watched.project).await? {
+            return Err(RebuildError::Moved);
+        }
         for head in heads {
             self.store.put_head(&mut tx, project, head).await?;
         }
