@@ -213,7 +213,9 @@ impl From<RebuildError> for ApiError {
             RebuildError::Queue(error) => error.into(),
             RebuildError::Secrets(error) => error.into(),
             RebuildError::Store(error) => error.into(),
-            RebuildError::NoRepository | RebuildError::NoName(_) => Self::conflict(message),
+            RebuildError::NoRepository | RebuildError::NoName(_) | RebuildError::Moved => {
+                Self::conflict(message)
+            }
             RebuildError::Stopping(_) => Self::internal(message),
         }
     }

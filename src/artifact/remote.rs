@@ -145,9 +145,21 @@ where
 pub(super) fn unusable(root: &ArtifactRoot, error: &ArtifactError) -> ArtifactError {
     let text = error.to_string();
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    let advice = if has(&["NoSuchBucket", "ContainerNotFound", "404", "there is no object"]) {
+    // With their names: addresses have numbers like these in them.
+    let advice = if has(&[
+        "NoSuchBucket",
+        "ContainerNotFound",
+        "404 Not Found",
+        "there is no object",
+    ]) {
         "there is no such bucket: make it, or correct artifacts.root"
-    } else if has(&["403", "401", "AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId"]) {
+    } else if has(&[
+        "403 Forbidden",
+        "401 Unauthorized",
+        "AccessDenied",
+        "SignatureDoesNotMatch",
+        "InvalidAccessKeyId",
+    ]) {
         "it does not let kiln in: check the credentials in the environment (AWS_ACCESS_KEY_ID and \
          AWS_SECRET_ACCESS_KEY, GOOGLE_APPLICATION_CREDENTIALS, or AZURE_STORAGE_ACCOUNT_KEY)"
     } else if has(&["connect", "timed out", "dns", "resolve", "refused"]) {
@@ -156,4 +168,24 @@ pub(super) fn unusable(root: &ArtifactRoot, error: &ArtifactError) -> ArtifactEr
         "check artifacts.root, artifacts.endpoint and the credentials in the environment"
     };
     ArtifactError::Failed(format!("{root}: {advice} ({text})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_in_an_address_say_nothing_of_why_a_bucket_cannot_be_used() {
+        let root = "s3://kiln".parse().unwrap();
+        let advice =
+            |text: &str| unusable(&root, &ArtifactError::Failed(text.to_owned())).to_string();
+        for port in ["40437", "40300", "14012"] {
+            let refused = advice(&format!(
+                "error performing GET http://127.0.0.1:{port}/kiln: tcp connect error: refused"
+            ));
+            assert!(refused.contains("it does not answer"), "{refused}");
+        }
+        assert!(advice("status code: 404 Not Found").contains("no such bucket"));
+        assert!(advice("status code: 403 Forbidden").contains("does not let kiln in"));
+    }
 }

@@ -29,6 +29,9 @@ pub enum RebuildError {
     /// There is nothing to look at.
     #[error("the project has no repository: it takes uploads")]
     NoRepository,
+    /// What was seen is of the repository before.
+    #[error("the project has another repository by now")]
+    Moved,
     /// It is the end.
     #[error("the server stops")]
     Stopping(#[from] tokio::sync::AcquireError),

@@ -139,6 +139,9 @@ impl super::Rebuilder {
         }
         let now = self.queue.time().await?;
         let mut tx = self.store.begin().await?;
+        if !self.is_still_at(&mut tx, &watched.project).await? {
+            return Err(RebuildError::Moved);
+        }
         for head in heads {
             self.store.put_head(&mut tx, project, head).await?;
         }

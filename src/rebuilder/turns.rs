@@ -14,7 +14,7 @@ use crate::{
     queue::Queue,
     secrets::Secrets,
     source::{GitUrl, LoginReach, Sources},
-    store::{DeliveryRow, Store, WatchRow},
+    store::{DeliveryRow, ProjectRow, Store, StoreError, Tx, WatchRow},
 };
 
 /// How often is looked whose time has come.
@@ -116,28 +116,49 @@ impl Rebuilder {
     /// One look at one project, and when the next is.
     async fn turn(&self, row: WatchRow, stop: CancellationToken) {
         let id = row.project;
-        let looked = tokio::select! {
+        let (project, looked) = tokio::select! {
             () = stop.cancelled() => return,
             looked = self.in_its_place(id, &stop) => looked,
         };
         if let Err(error) = &looked {
             tracing::warn!(project.id = %id, "a watched project could not be looked at: {error}");
         }
-        if let Err(error) = self.end(&row, looked.err().map(|error| error.to_string())).await {
+        let problem = looked.err().map(|error| error.to_string());
+        if let Err(error) = self.end(&row, project, problem).await {
             // Its time comes again when the one it was taken for is over.
             tracing::error!(project.id = %id, %error, "how a look went could not be written");
         }
     }
 
+    /// How a look went, and at which project as it was then.
     async fn in_its_place(
         &self,
         project: ProjectId,
         stop: &CancellationToken,
-    ) -> Result<(), RebuildError> {
+    ) -> (Option<ProjectRow>, Result<(), RebuildError>) {
         let _turn = self.turn_of(project).await;
-        let Some(watched) = self.watched(project).await? else { return Ok(()) };
-        let _places = self.places_for(&watched.url).await?;
-        self.look(&watched, stop).await
+        let watched = match self.watched(project).await {
+            Ok(Some(watched)) => watched,
+            Ok(None) => return (None, Ok(())),
+            Err(error) => return (None, Err(error)),
+        };
+        let look = async {
+            let _places = self.places_for(&watched.url).await?;
+            self.look(&watched, stop).await
+        };
+        let looked = look.await;
+        (Some(watched.project), looked)
+    }
+
+    /// Whether a project still has the repository that was looked at; it keeps that until the
+    /// transaction ends.
+    pub(super) async fn is_still_at(
+        &self,
+        tx: &mut Tx,
+        project: &ProjectRow,
+    ) -> Result<bool, StoreError> {
+        let now = self.store.lock_project(tx, project.id).await?;
+        Ok(now.is_some_and(|now| now.url == project.url))
     }
 
     /// A watched project as it is now, and how its repository is asked.
@@ -178,7 +199,12 @@ impl Rebuilder {
         Ok((of_host, self.places.acquire().await?))
     }
 
-    async fn end(&self, row: &WatchRow, problem: Option<String>) -> Result<(), RebuildError> {
+    async fn end(
+        &self,
+        row: &WatchRow,
+        project: Option<ProjectRow>,
+        problem: Option<String>,
+    ) -> Result<(), RebuildError> {
         let now = self.queue.time().await?;
         let failures = if problem.is_some() { row.failures.saturating_add(1) } else { 0 };
         let usual = row.rules.poll_seconds.unwrap_or(self.settings.poll_seconds);
@@ -186,6 +212,12 @@ impl Rebuilder {
         let usual = Duration::from_secs(usual.into());
         let pause = pause(usual, failures, rand::random_range(0.0..0.1));
         let mut tx = self.store.begin().await?;
+        if let Some(project) = project
+            && !self.is_still_at(&mut tx, &project).await?
+        {
+            // Its new repository has not been looked at, and is due.
+            return Ok(());
+        }
         let seen = problem.is_none().then_some(now);
         let times = (now.plus(pause), seen);
         self.store.end_watch(&mut tx, row, times, (problem.as_deref(), failures)).await?;

@@ -103,6 +103,16 @@ impl Store {
         query.fetch_optional::<Flat>(tx).await?.map(ProjectRow::try_from).transpose()
     }
 
+    /// The project with this id, which nobody else changes until the transaction ends.
+    pub async fn lock_project(
+        &self,
+        tx: &mut Tx,
+        id: ProjectId,
+    ) -> Result<Option<ProjectRow>, StoreError> {
+        let query = sql("SELECT * FROM projects WHERE id = $1 FOR UPDATE").bind(id.to_string());
+        query.fetch_optional::<Flat>(tx).await?.map(ProjectRow::try_from).transpose()
+    }
+
     /// The project with this name.
     pub async fn project_named(
         &self,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use kiln::{
     client::ClientError,
     model::{CancelReason, Cause, Outcome, ProjectName, WatchRules},
-    protocol::{Build, BuildFilter, HeadView, NewProject},
+    protocol::{Build, BuildFilter, ChangeProject, HeadView, NewProject},
     store::HeadRow,
 };
 use serde_json::{Value, json};
@@ -376,6 +376,60 @@ async fn rules_are_shown_and_taken_from_a_file_and_a_project_may_move() {
     let builds = builds(&farm).await;
     assert_eq!(builds.len(), 2);
     assert!(builds.iter().all(|build| build.project == Some("yours".parse().unwrap())));
+    farm.end().await;
+}
+
+/// A look that is under way when a project gets another repository is none of that one.
+#[tokio::test]
+async fn a_look_that_began_before_a_project_moved_counts_for_nothing() {
+    let mut setup = Setup::default();
+    setup.settings.source.schemes = "git,file".parse().unwrap();
+    let farm = Farm::with(setup, |_| hello()).await;
+    let (before, _) = with_branches();
+    before.commit_on("gone", "gone", source("int gone;\n"));
+    // A server that answers one connection, once it is let.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (let_go, wait) = std::sync::mpsc::channel::<()>();
+    let (came, comes) = tokio::sync::oneshot::channel();
+    let path = before.path();
+    let answer = tokio::task::spawn_blocking(move || {
+        let (stream, _) = listener.accept().unwrap();
+        came.send(()).unwrap();
+        wait.recv().unwrap();
+        let (input, output) = (stream.try_clone().unwrap(), stream);
+        let mut daemon = std::process::Command::new("git");
+        let base = format!("--base-path={}", path.parent().unwrap().display());
+        daemon.args(["daemon", "--inetd", "--export-all", &base]);
+        daemon.stdin(std::os::fd::OwnedFd::from(input));
+        daemon.stdout(std::os::fd::OwnedFd::from(output));
+        assert!(daemon.status().unwrap().success());
+    });
+    let folder = before.path().file_name().unwrap().to_string_lossy().into_owned();
+    let url = format!("git://127.0.0.1:{port}/{folder}");
+    watch(&farm, &url, &WatchRules::default()).await;
+    comes.await.unwrap();
+    let (other, _) = with_branches();
+    let moved = other.commit("moved", source("int moved;\n"));
+    let change = ChangeProject { name: None, url: Some(other.url()) };
+    farm.rest.change_project(&name(), &change).await.unwrap();
+    let_go.send(()).unwrap();
+    answer.await.unwrap();
+    eventually("the other one was seen", async || {
+        farm.rest.project_watch(&name()).await.unwrap().seen_at.is_some()
+    })
+    .await;
+    let main = head(&farm, "refs/heads/main").await.unwrap();
+    assert_eq!(main.commit.unwrap().as_str(), moved);
+    farm.finished(main.build.expect("its default branch is built")).await;
+    let old = head(&farm, "refs/heads/old").await.unwrap();
+    assert!(old.skipped.unwrap().contains("before the project was watched"));
+    assert!(head(&farm, "refs/heads/gone").await.is_none());
+    // What the look had submitted before it was seen that it counts for nothing is nobody's to fetch.
+    for build in builds(&farm).await {
+        farm.rest.cancel_build(build.id).await.unwrap();
+        farm.finished(build.id).await;
+    }
     farm.end().await;
 }
 
