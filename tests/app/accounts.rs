@@ -8,7 +8,9 @@ use kiln::{
     client::{ClientError, Rest},
     config::Anonymous,
     model::{ProjectName, Role, Verdict},
-    protocol::{AuditFilter, BuildFilter, ChangeProject, MadeToken, NewProject, NewToken, SubmitBuild},
+    protocol::{
+        AuditFilter, BuildFilter, ChangeProject, MadeToken, NewProject, NewToken, SubmitBuild,
+    },
 };
 use serde_json::{Value, json};
 

@@ -336,7 +336,7 @@ export interface paths {
         };
         /**
          * Follow state changes
-         * @description Server-sent events `build` and `job`. Without `Last-Event-ID` it begins with what happens next;
+         * @description Server-sent events `build`, `job`, `agent`, `queue` and `project`. Without `Last-Event-ID` it begins with what happens next;
          *     `resync` means that events were missed for good: read the lists again. A server that stops ends
          *     the stream with `retry`: come back after as many milliseconds, with the last id.
          */
@@ -1859,6 +1859,21 @@ export interface components {
             /** @description Its state now. */
             state: components["schemas"]["StateName"];
             toolchain?: components["schemas"]["ToolchainName"] | null;
+        } | {
+            /** @description Which. */
+            agent: components["schemas"]["AgentId"];
+            /** @enum {string} */
+            event: "agent";
+        } | {
+            /** @enum {string} */
+            event: "queue";
+            /** @description Which. */
+            queue: components["schemas"]["QueueName"];
+        } | {
+            /** @enum {string} */
+            event: "project";
+            /** @description Which. */
+            project: components["schemas"]["ProjectId"];
         };
         /**
          * @description Whose file it is.
