@@ -45,7 +45,7 @@ export default function Toolchains() {
                       </td>
                       <td className="wrap">
                         {toolchain.agents.length > 0 ? (
-                          toolchain.agents.map((agent) => agent.name).join(", ")
+                          toolchain.agents.map((agent) => agent.agent_name).join(", ")
                         ) : (
                           <span className="quiet">
                             none; <code>kiln images build {toolchain.name}</code> on an agent makes it
