@@ -75,8 +75,7 @@ async fn what_moves_is_built_once_and_what_was_there_is_not() {
     assert!(head.skipped.unwrap().contains("before the project was watched"));
 
     // Two commits between two looks: the newest is built.
-    repo.commit("two", source("int two;\n"));
-    let three = repo.commit("three", source("int three;\n"));
+    let three = repo.commits([("two", source("int two;\n")), ("three", source("int three;\n"))]);
     let head = seen(&farm, "refs/heads/main", Some(&three)).await;
     farm.finished(head.build.unwrap()).await;
     // A new branch at a commit that is built already needs no build of its own.
@@ -398,9 +397,9 @@ async fn a_look_that_began_before_a_project_moved_counts_for_nothing() {
         came.send(()).unwrap();
         wait.recv().unwrap();
         let (input, output) = (stream.try_clone().unwrap(), stream);
-        let mut daemon = std::process::Command::new("git");
         let base = format!("--base-path={}", path.parent().unwrap().display());
-        daemon.args(["daemon", "--inetd", "--export-all", &base]);
+        let arguments = ["daemon", "--inetd", "--export-all", &base];
+        let mut daemon = crate::support::repo::git(&path, &arguments);
         daemon.stdin(std::os::fd::OwnedFd::from(input));
         daemon.stdout(std::os::fd::OwnedFd::from(output));
         assert!(daemon.status().unwrap().success());

@@ -112,6 +112,30 @@ impl Repo {
         message: &str,
         entries: impl IntoIterator<Item = Entry>,
     ) -> String {
+        self.commit_at(&format!("refs/heads/{branch}"), message, entries)
+    }
+
+    /// Commits to `main` one after the other, which all appear there at once; the last one's id.
+    pub(crate) fn commits<E: IntoIterator<Item = Entry>>(
+        &self,
+        commits: impl IntoIterator<Item = (&'static str, E)>,
+    ) -> String {
+        self.git(&["update-ref", "refs/next", BRANCH]);
+        for (message, entries) in commits {
+            self.commit_at("refs/next", message, entries);
+        }
+        let last = self.resolve("refs/next").expect("there is one");
+        self.git(&["update-ref", &format!("refs/heads/{BRANCH}"), &last]);
+        self.git(&["update-ref", "-d", "refs/next"]);
+        last
+    }
+
+    fn commit_at(
+        &self,
+        head: &str,
+        message: &str,
+        entries: impl IntoIterator<Item = Entry>,
+    ) -> String {
         let date = FIRST_COMMIT + 60 * self.commits.replace(self.commits.get() + 1);
         let mut import = self
             .command(&["fast-import", "--quiet", "--force", "--depth=0"])
@@ -119,12 +143,11 @@ impl Repo {
             .spawn()
             .expect("git starts");
         let mut to = BufWriter::new(import.stdin.take().expect("stdin is piped"));
-        let head = format!("refs/heads/{branch}");
-        write_commit(&mut to, &head, self.resolve(&head).as_deref(), date, message, entries)
+        write_commit(&mut to, head, self.resolve(head).as_deref(), date, message, entries)
             .expect("git fast-import takes the commit");
         drop(to);
         assert!(import.wait().expect("git can be waited for").success(), "git fast-import failed");
-        self.resolve(&head).expect("the commit is there")
+        self.resolve(head).expect("the commit is there")
     }
 
     /// Gives a commit a tag without a message.
