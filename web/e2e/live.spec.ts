@@ -74,7 +74,7 @@ test("agents, queues and projects that change are seen to, whoever changes them"
   await on.server.api("DELETE", `agents/${id}?force=true`);
   await expect(page.getByRole("row", { name: /gcc:12/ })).not.toContainText("newcomer");
   await page.getByRole("link", { name: "Projects", exact: true }).click();
-  await expect(page.getByRole("heading", { name: "Projects" })).toBeVisible();
+  await expect(page.getByRole("heading", { name: "Projects", exact: true, level: 1 })).toBeVisible();
   await on.server.api("POST", "projects", { name: "sudden" });
   const sudden = page.getByRole("link", { name: "sudden" });
   await expect(sudden).toBeVisible();
