@@ -279,7 +279,7 @@ test("projects are added, changed, watched and checked; queues and agents are he
   expect((await server.api("GET", "projects/gadget/watch")).rules.toolchains).toEqual(["gcc:14"]);
   await page.getByRole("button", { name: "Remove the project" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Remove the project" }).click();
-  await expect(page.getByRole("heading", { name: "Projects" })).toBeVisible();
+  await expect(page.getByRole("heading", { name: "Projects", exact: true, level: 1 })).toBeVisible();
   await expect(page.getByRole("link", { name: "gadget" })).toHaveCount(0);
 
   await page.goto(`${server.base}/queues`);
