@@ -36,7 +36,8 @@ const READING: usize = 2;
 #[derive(Clone, Debug)]
 pub(super) struct Numbered {
     pub(super) id: u64,
-    pub(super) kind: EventKind,
+    /// Shared by all streams.
+    pub(super) kind: Arc<EventKind>,
     pub(super) wire: Bytes,
 }
 
@@ -103,7 +104,7 @@ pub(super) fn numbered(event: &Event) -> Numbered {
     let data = serde_json::to_string(event).expect("events serialize");
     let (id, name) = (event.id, event.kind.name());
     let wire = format!("event: {name}\nid: {id}\ndata: {data}\n\n").into();
-    Numbered { id, kind: event.kind.clone(), wire }
+    Numbered { id, kind: Arc::new(event.kind.clone()), wire }
 }
 
 async fn read(
